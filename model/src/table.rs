@@ -1,0 +1,153 @@
+//! The other tables of the lake, described the same way as the flow record.
+
+use crate::field::{Field, FieldType};
+use crate::flow;
+use arrow_schema::{Schema, SchemaRef};
+use std::sync::Arc;
+
+/// One table of the lake.
+#[derive(Debug)]
+pub struct Table {
+    /// Its name in SQL and its folder in the lake.
+    pub name: &'static str,
+    /// What it holds.
+    pub meaning: &'static str,
+    /// Its columns.
+    pub fields: &'static [Field],
+    /// The partition column, if it is partitioned.
+    pub partition: Option<&'static str>,
+}
+
+impl Table {
+    /// The Arrow schema, with plain (not dictionary) texts: what readers see.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        let fields: Vec<_> = self
+            .fields
+            .iter()
+            .map(|field| arrow_schema::Field::new(field.name, field.ty.arrow(), field.nullable))
+            .collect();
+        Arc::new(Schema::new(fields))
+    }
+}
+
+const fn column(name: &'static str, ty: FieldType, nullable: bool, meaning: &'static str) -> Field {
+    Field { name, ty, nullable, unit: "", ocsf: "", ecs: "", otel: "", ipfix: "", meaning }
+}
+
+use FieldType::{Date, Float64, Int32, Int64, Text, Timestamp};
+
+/// Connections and attempts.
+pub static FLOWS: Table = Table {
+    name: "flows",
+    meaning: "One row for each record of a connection or attempt, as one observer saw it.",
+    fields: flow::FIELDS,
+    partition: Some("date"),
+};
+
+/// What could not be read.
+pub static DEAD_LETTERS: Table = Table {
+    name: "dead_letters",
+    meaning: "Input that could not be read, with its bytes and the reason. Nothing is dropped silently.",
+    partition: Some("date"),
+    fields: &[
+        column("ingest_time", Timestamp, false, "When Tradewind took the record in."),
+        column("date", Date, false, "Partition: UTC date of `ingest_time`."),
+        column("source", Text, true, "Format it was read as; null where none was recognised."),
+        column("reason", Text, false, "Why it was rejected: one of a closed set of words."),
+        column("detail", Text, true, "What exactly was wrong."),
+        column("position", Text, false, "Content hash of the object that holds it, or topic/partition."),
+        column("position_offset", Int64, false, "Byte offset in the unpacked object."),
+        column("position_index", Int32, true, "Which record of the envelope at that offset."),
+        column("path", Text, true, "Where the object was found."),
+        column("raw_bytes", Int64, false, "Length of the rejected input in bytes."),
+        column(
+            "raw",
+            Text,
+            true,
+            "The input, at most 64 KiB of it; bytes that are not UTF-8 are written as \\xNN and a backslash as \\\\.",
+        ),
+    ],
+};
+
+/// Findings.
+pub static FINDINGS: Table = Table {
+    name: "findings",
+    meaning: "What the detectors found worth a person's attention. A later row of one `finding_id` replaces the earlier.",
+    partition: None,
+    fields: &[
+        column("finding_id", Text, false, "Hash of entity, behaviour and first window: the same after a replay."),
+        column("recorded_time", Timestamp, false, "When this row was written."),
+        column("time", Timestamp, false, "When it was decided, in event time."),
+        column("first_seen", Timestamp, false, "Start of the first window it covers."),
+        column("last_seen", Timestamp, false, "Time of the last flow it covers."),
+        column("entity", Text, false, "The entity that behaves unusually."),
+        column("entity_kind", Text, false, "Kind of that entity."),
+        column("behaviour", Text, false, "The detector that leads it."),
+        column("severity", Text, false, "informational, low, medium, high, critical."),
+        column("title", Text, false, "One line."),
+        column("observed", Text, false, "What was seen."),
+        column("expected", Text, false, "What was expected."),
+        column("baseline_since", Timestamp, false, "Since when the baseline exists."),
+        column("flow_count", Int64, false, "Flows it covers."),
+        column("window_count", Int64, false, "Windows it covers."),
+        column("p_value", Float64, false, "Combined p-value of its strongest window."),
+        column("risk_score", Float64, false, "Sum of -log10 p over signals, each capped at 6."),
+        column("technique", Text, false, "MITRE ATT&CK technique id."),
+        column("uncertain", Text, false, "What is not certain."),
+        column("evidence_query", Text, false, "SQL that shows the flows."),
+        column("observations", Text, false, "The observations behind it, as JSON."),
+        column("detector_version", Int32, false, "Version of detectors and settings."),
+    ],
+};
+
+/// The import ledger.
+pub static IMPORTS: Table = Table {
+    name: "imports",
+    meaning: "One row for each imported object: the ledger that keeps the same bytes from being imported twice.",
+    partition: None,
+    fields: &[
+        column("content_hash", Text, false, "BLAKE3 of the object's bytes as found: its identity."),
+        column("import_time", Timestamp, false, "When it was committed."),
+        column("flows_version", Int64, false, "Version of table `flows` that holds its rows."),
+        column("path", Text, false, "Where it was found."),
+        column("source", Text, true, "Format it was read as."),
+        column("format_reason", Text, true, "How the format was chosen."),
+        column("bytes_in", Int64, false, "Bytes of the object as found."),
+        column("records", Int64, false, "Records in it: flows + rejected + gaps."),
+        column("flows", Int64, false, "Rows written to `flows`."),
+        column("rejected", Int64, false, "Records written to `dead_letters`."),
+        column("gaps", Int64, false, "Records that state missing data."),
+    ],
+};
+
+/// What observers sent and lost.
+pub static COVERAGE: Table = Table {
+    name: "coverage",
+    meaning: "What each observer sent, and lost, per minute of event time.",
+    partition: Some("date"),
+    fields: &[
+        column("minute", Timestamp, false, "Start of the minute."),
+        column("date", Date, false, "Partition: UTC date of `minute`."),
+        column("source", Text, false, "Format."),
+        column("observer", Text, true, "Who saw it."),
+        column("position", Text, false, "Content hash of the object, or topic/partition."),
+        column(
+            "records",
+            Int64,
+            false,
+            "Records received: flows + gaps. Rejected input has no time of its own; it is in `dead_letters`.",
+        ),
+        column("flows", Int64, false, "Records that became flows."),
+        column("gaps", Int64, false, "Records that state missing data."),
+        column(
+            "gap_reason",
+            Text,
+            true,
+            "The log's word for the gap: NODATA (nothing happened), SKIPDATA (records were lost).",
+        ),
+    ],
+};
+
+/// Every table, in the order of the reference.
+pub static TABLES: &[&Table] = &[&FLOWS, &DEAD_LETTERS, &FINDINGS, &IMPORTS, &COVERAGE];

@@ -1,0 +1,23 @@
+//! What several crates' tests share: where the samples and the labelled data are.
+
+use std::path::PathBuf;
+
+/// The folder with samples and labelled data: `TRADEWIND_SHARED`, else `../shared` beside the checkout.
+#[must_use]
+pub fn shared_dir() -> Option<PathBuf> {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let dir = std::env::var_os("TRADEWIND_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let dir = if dir.is_absolute() { dir } else { root.join(dir) };
+    dir.is_dir().then_some(dir)
+}
+
+/// A file or folder below [`shared_dir`]; where it is absent it says on standard error that the test skips.
+#[allow(clippy::print_stderr)]
+#[must_use]
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let found = shared_dir().map(|dir| dir.join(path)).filter(|path| path.exists());
+    if found.is_none() {
+        eprintln!("SKIPPED: {path} is not in the shared folder (set TRADEWIND_SHARED)");
+    }
+    found
+}
