@@ -4,7 +4,7 @@
 //! set the columns of the row at hand, then [`FlowBatch::end_row`] keeps it or [`FlowBatch::abort_row`] drops it.
 
 use crate::dictionary::Dictionary;
-use crate::field::{FieldType, NumCol, TextCol};
+use crate::field::{Field, FieldType, NumCol, TextCol};
 use crate::flow;
 use crate::time;
 use serde_json::{Map, Value};
@@ -292,6 +292,23 @@ impl FlowBatch {
     #[inline]
     pub fn num_mut(&mut self, column: NumCol) -> &mut NumColumn {
         &mut self.num[column.0]
+    }
+
+    /// Place and field of every column, in the order of the field table.
+    pub fn columns(&self) -> impl Iterator<Item = (usize, &'static Field)> {
+        flow::FIELDS.iter().enumerate()
+    }
+
+    /// The text column at a place of [`FlowBatch::columns`]. For other types it is empty.
+    #[must_use]
+    pub fn text_at(&self, place: usize) -> &TextColumn {
+        &self.text[place]
+    }
+
+    /// The number column at a place of [`FlowBatch::columns`]. For texts it is empty.
+    #[must_use]
+    pub fn num_at(&self, place: usize) -> &NumColumn {
+        &self.num[place]
     }
 
     /// Sets a text of the row being built.

@@ -1,6 +1,6 @@
 //! The field table of the flow record. Every schema, reference page and exporter is made from it.
 //!
-//! ADR 0001 freezes it: afterwards only nullable columns are added, at the end of their group.
+//! ADR 0001 freezes it: afterwards only nullable columns are added, at the end.
 
 use crate::field::{Field, FieldType, NumCol, TextCol};
 

@@ -1,7 +1,6 @@
 //! The reference page of the tables, made from the field tables.
 
 use crate::table::{TABLES, Table};
-use std::fmt::Write as _;
 
 /// The text of `docs/reference/flows.md`. A test compares the committed page with it.
 #[must_use]
@@ -17,9 +16,9 @@ pub fn page() -> String {
 }
 
 fn section(page: &mut String, table: &Table) {
-    let _ = write!(page, "\n## {}\n\n{}\n", table.name, table.meaning);
+    page.push_str(&format!("\n## {}\n\n{}\n", table.name, table.meaning));
     if let Some(partition) = table.partition {
-        let _ = write!(page, "\nPartitioned by `{partition}`.\n");
+        page.push_str(&format!("\nPartitioned by `{partition}`.\n"));
     }
     let vocabulary = table.fields.iter().any(|field| !field.ocsf.is_empty());
     page.push_str("\n| column | type | null | meaning |");
@@ -34,17 +33,16 @@ fn section(page: &mut String, table: &Table) {
     for field in table.fields {
         let unit = if field.unit.is_empty() { String::new() } else { format!(" ({})", field.unit) };
         let null = if field.nullable { "yes" } else { "no" };
-        let _ = write!(page, "| `{}` | {} | {null} | {}{unit} |", field.name, field.ty.delta(), field.meaning);
+        page.push_str(&format!("| `{}` | {} | {null} | {}{unit} |", field.name, field.ty.delta(), field.meaning));
         if vocabulary {
             let or_dash = |text: &str| if text.is_empty() { "-".to_owned() } else { format!("`{text}`") };
-            let _ = write!(
-                page,
+            page.push_str(&format!(
                 " {} | {} | {} | {} |",
                 or_dash(field.ocsf),
                 or_dash(field.ecs),
                 or_dash(field.otel),
                 if field.ipfix.is_empty() { "-" } else { field.ipfix }
-            );
+            ));
         }
         page.push('\n');
     }

@@ -1,1 +1,20 @@
+//! The lake: Delta tables that anybody can read, the ledger that keeps the same bytes from being imported twice, and SQL.
+//!
+//! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
+pub mod columns;
+pub mod error;
+pub mod findings;
+pub mod import;
+pub mod lake;
+mod ledger;
+pub mod rows;
+pub mod schema;
+pub mod sql;
+pub mod write;
+
+pub use error::{CommitError, LakeError, QueryError};
+pub use import::{Committed, Coverage, DeadLetter, Import, ImportedObject};
+pub use lake::Lake;
+pub use sql::QueryStream;
+pub use write::{StagedFile, Stager};

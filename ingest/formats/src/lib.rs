@@ -2,6 +2,16 @@
 //!
 //! Nothing here opens a file, reads a clock or knows the lake.
 
+pub mod address;
+pub mod aws_vpc;
 pub mod contract;
+pub mod detect;
+pub mod envoy;
+pub mod framing;
+mod json_objects;
+pub mod number;
+mod separators;
+pub mod unpack;
 
 pub use contract::{Counts, Decoded, Format, Gaps, Reason, Reject};
+pub use detect::{Chosen, FormatChoice, Framing, UnknownFormat, choose, names};

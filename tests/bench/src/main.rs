@@ -1,1 +1,63 @@
-fn main() {}
+//! Named benchmarks: each makes its own data, runs the product and its peers on it in one call, and prints the ratios.
+//!
+//! Absolute numbers depend on the machine; budgets are ratios measured in one run. README.md has data and commands.
+// The report is this program's output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod envoy;
+mod estate;
+mod ingest;
+mod peers;
+mod process;
+mod random;
+mod report;
+mod tally;
+mod vpc;
+
+use clap::{Parser, ValueEnum};
+use std::path::PathBuf;
+
+/// Runs one benchmark.
+#[derive(Debug, Parser)]
+#[command(name = "tradewind-bench", version)]
+struct Arguments {
+    /// Which benchmark.
+    name: Name,
+    /// A tenth of the data; ends within 45 seconds on two cores.
+    #[arg(long)]
+    quick: bool,
+    /// Prints one JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// How many VPC lines to make; Envoy lines keep their proportion [default: 5000000, with --quick 500000].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
+    rows: Option<u64>,
+    /// How often each program runs on each file [default: 3, with --quick 1].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
+    repetitions: Option<u16>,
+    /// Keeps the data, lakes and the peers' files in this folder.
+    #[arg(long, value_name = "DIR")]
+    keep: Option<PathBuf>,
+    /// The program under test [default: `tradewind` beside this program].
+    #[arg(long, env = "TRADEWIND_BIN", value_name = "FILE")]
+    tradewind: Option<PathBuf>,
+    /// A Python with the peers installed [default: that of the virtual environment]
+    #[arg(long, env = "TRADEWIND_PYTHON", value_name = "FILE")]
+    python: Option<PathBuf>,
+    /// The virtual environment with the peers, made where it is missing [default: `venv` in the target folder]
+    #[arg(long, env = "TRADEWIND_VENV", value_name = "DIR")]
+    venv: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Name {
+    /// Log files into the lake, against Polars and DuckDB writing Parquet.
+    Ingest,
+}
+
+fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    match arguments.name {
+        Name::Ingest => ingest::run(&arguments),
+    }
+}

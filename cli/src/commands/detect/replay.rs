@@ -1,0 +1,129 @@
+//! Reads flows out of the lake in the order of their time and shows each to the detectors.
+
+use super::span::{Extent, Span};
+use anyhow::{Context as _, anyhow};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64Type};
+use futures::TryStreamExt as _;
+use indicatif::{ProgressBar, ProgressStyle};
+use tradewind_detect::{Engine, FlowEvent};
+use tradewind_model::{Finding, Outcome};
+use tradewind_storage::Lake;
+
+/// Flows that are sorted at once: bounds the memory of a replay.
+const SLICE_FLOWS: u64 = 1_000_000;
+
+/// What detectors see of a flow. The time is asked for as a number.
+const COLUMNS: &str = "CAST(end_time AS BIGINT) AS time, src_entity, src_kind, dst_entity, dst_kind, dst_port, \
+                       protocol_num, outcome, is_src_dst_assignment_known, opens, flow_count, bytes_out, bytes_in";
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// Every finding, in the order it was raised; one that went on is there again with the same id.
+    pub(super) findings: Vec<Finding>,
+    pub(super) flows: u64,
+}
+
+pub(super) async fn run(
+    lake: &Lake,
+    span: &Span,
+    extent: &Extent,
+    engine: &mut Engine,
+    shows_progress: bool,
+) -> anyhow::Result<Replayed> {
+    let progress = if shows_progress { bar(extent.flows) } else { ProgressBar::hidden() };
+    tracing::debug!(?span, ?extent, "replay");
+    let mut replayed = Replayed::default();
+    for slice in Span::slices(extent, SLICE_FLOWS) {
+        let mut flows = lake.query(&slice.query(COLUMNS)).await?;
+        while let Some(batch) = flows.try_next().await? {
+            observe(&batch, engine, &mut replayed).context("failed to read table flows")?;
+            progress.set_position(replayed.flows);
+        }
+    }
+    replayed.findings.extend(engine.finish());
+    progress.finish_and_clear();
+    Ok(replayed)
+}
+
+fn bar(flows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} flows, {eta} left");
+    ProgressBar::new(flows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+fn observe(batch: &RecordBatch, engine: &mut Engine, replayed: &mut Replayed) -> anyhow::Result<()> {
+    let columns = Columns::of(batch)?;
+    for row in 0..batch.num_rows() {
+        replayed.findings.extend(engine.observe(&columns.event(row)));
+    }
+    replayed.flows += batch.num_rows() as u64;
+    Ok(())
+}
+
+/// The columns of a batch with their types.
+struct Columns {
+    time: ArrayRef,
+    src_entity: StringArray,
+    src_kind: StringArray,
+    dst_entity: StringArray,
+    dst_kind: StringArray,
+    dst_port: ArrayRef,
+    protocol_num: ArrayRef,
+    outcome: StringArray,
+    is_src_dst_assignment_known: BooleanArray,
+    opens: BooleanArray,
+    flow_count: ArrayRef,
+    bytes_out: ArrayRef,
+    bytes_in: ArrayRef,
+}
+
+impl Columns {
+    fn of(batch: &RecordBatch) -> anyhow::Result<Self> {
+        let column = |name: &str, data_type: &DataType| {
+            let column = batch.column_by_name(name).ok_or_else(|| anyhow!("column {name} is missing"))?;
+            cast(column, data_type).with_context(|| format!("column {name} is of another type"))
+        };
+        let text = |name: &str| Ok::<_, anyhow::Error>(column(name, &DataType::Utf8)?.as_string::<i32>().clone());
+        let boolean = |name: &str| Ok::<_, anyhow::Error>(column(name, &DataType::Boolean)?.as_boolean().clone());
+        Ok(Self {
+            time: column("time", &DataType::Int64)?,
+            src_entity: text("src_entity")?,
+            src_kind: text("src_kind")?,
+            dst_entity: text("dst_entity")?,
+            dst_kind: text("dst_kind")?,
+            dst_port: column("dst_port", &DataType::Int32)?,
+            protocol_num: column("protocol_num", &DataType::Int16)?,
+            outcome: text("outcome")?,
+            is_src_dst_assignment_known: boolean("is_src_dst_assignment_known")?,
+            opens: boolean("opens")?,
+            flow_count: column("flow_count", &DataType::Int64)?,
+            bytes_out: column("bytes_out", &DataType::Int64)?,
+            bytes_in: column("bytes_in", &DataType::Int64)?,
+        })
+    }
+
+    fn event(&self, row: usize) -> FlowEvent<'_> {
+        FlowEvent {
+            time: number::<Int64Type>(&self.time, row).unwrap_or_default(),
+            src_entity: self.src_entity.value(row),
+            src_kind: self.src_kind.value(row),
+            dst_entity: self.dst_entity.value(row),
+            dst_kind: self.dst_kind.value(row),
+            dst_port: number::<Int32Type>(&self.dst_port, row),
+            protocol_num: number::<Int16Type>(&self.protocol_num, row),
+            outcome: Outcome::from_word(self.outcome.value(row)).unwrap_or(Outcome::Unknown),
+            is_src_dst_assignment_known: self.is_src_dst_assignment_known.value(row),
+            opens: self.opens.is_valid(row).then(|| self.opens.value(row)),
+            flow_count: number::<Int64Type>(&self.flow_count, row).unwrap_or(1),
+            bytes_out: number::<Int64Type>(&self.bytes_out, row),
+            bytes_in: number::<Int64Type>(&self.bytes_in, row),
+        }
+    }
+}
+
+fn number<T: ArrowPrimitiveType>(column: &ArrayRef, row: usize) -> Option<T::Native> {
+    let column = column.as_primitive::<T>();
+    column.is_valid(row).then(|| column.value(row))
+}

@@ -1,0 +1,26 @@
+//! One module for each command. A command reads its arguments, calls the crates that do the work, and writes results.
+
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod detect;
+pub(crate) mod findings;
+pub(crate) mod formats;
+pub(crate) mod parse;
+pub(crate) mod sql;
+
+use crate::args::Command;
+use crate::context::Context;
+
+/// Runs the command.
+pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(args) => crate::demo::run(&args, context),
+        Command::Import(args) => crate::import::run(args, context).map(|_summary| ()),
+        Command::Parse(args) => parse::run(&args, context),
+        Command::Sql(args) => sql::run(args, context),
+        Command::Detect(args) => detect::run(&args, context),
+        Command::Findings(args) => findings::run(&args, context),
+        Command::Formats(args) => formats::run(&args, context),
+        Command::Config(_) | Command::Completions(_) => unreachable!("main runs these before it reads the settings"),
+    }
+}

@@ -1,0 +1,88 @@
+//! How errors end the program: what is printed, and with which exit code. The only place that decides it.
+
+use crate::config::ConfigError;
+use std::io::{ErrorKind, Write as _};
+use std::process::ExitCode;
+
+/// Exit code for wrong arguments or configuration (`EX_USAGE` of sysexits.h).
+pub(crate) const USAGE: u8 = 64;
+const FAILED: u8 = 1;
+
+/// Arguments that the parser of the command line accepts, but that make no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
+/// A [`UsageError`] as an error of any command.
+pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
+    UsageError(message.into()).into()
+}
+
+/// Prints help and version to standard output, and faults of the command line to standard error.
+pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
+    // Nothing can be done when even this cannot be printed.
+    error.print().ok();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Prints the error with its causes to standard error.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if is_broken_pipe(error) {
+        return ExitCode::SUCCESS;
+    }
+    std::io::stderr().lock().write_all(text(error).as_bytes()).ok();
+    ExitCode::from(exit_code(error))
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    let is_usage = error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<ConfigError>());
+    if is_usage { USAGE } else { FAILED }
+}
+
+/// The error and its causes, one a line. A cause that the line before already tells is left out.
+pub(crate) fn text(error: &anyhow::Error) -> String {
+    let mut said = error.to_string();
+    let mut text = format!("error: {said}\n");
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !said.contains(&cause) {
+            text.push_str(&format!("  because: {cause}\n"));
+            said = cause;
+        }
+    }
+    text
+}
+
+/// Whether the reader of standard output has gone: `tradewind sql … | head` is no failure.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .any(|cause| cause.kind() == ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use anyhow::{Context as _, anyhow};
+
+    #[test]
+    fn causes_are_told_once() {
+        let error = anyhow!("disk full").context("failed to write a: disk full").context("import failed");
+        assert_eq!(text(&error), "error: import failed\n  because: failed to write a: disk full\n");
+    }
+
+    #[test]
+    fn wrong_use_is_told_apart_from_failure() {
+        assert_eq!(exit_code(&anyhow!("x")), FAILED);
+        assert_eq!(exit_code(&usage("x").context("y")), USAGE);
+    }
+
+    #[test]
+    fn a_reader_that_left_is_no_failure() {
+        let error = Err::<(), _>(std::io::Error::from(ErrorKind::BrokenPipe)).context("failed to write").unwrap_err();
+        assert!(is_broken_pipe(&error));
+        assert!(!is_broken_pipe(&anyhow!("broken pipe")));
+    }
+}

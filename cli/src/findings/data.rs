@@ -1,0 +1,108 @@
+//! Findings as data, in every format of `-o`.
+
+use super::explanation::short_id;
+use crate::output::{self, OutputFormat, line};
+use anyhow::Context as _;
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow::json::ReaderBuilder;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use tradewind_model::Finding;
+use tradewind_model::table::FINDINGS;
+use tradewind_model::time::rfc3339;
+
+/// Columns of table `findings` that hold times.
+const TIMES: [&str; 4] = ["time", "first_seen", "last_seen", "baseline_since"];
+
+/// Writes findings to standard output. In a table they are short; otherwise they have the columns of table `findings`,
+/// and in JSON their observations are objects.
+pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Result<()> {
+    match format {
+        OutputFormat::Table => {
+            let batch = short(findings)?;
+            output::write_batches(format, &batch.schema(), &[batch])
+        }
+        OutputFormat::Ndjson => {
+            findings.iter().try_for_each(|finding| line(&Value::Object(object(finding)?).to_string()))
+        }
+        OutputFormat::Json => {
+            let objects = findings.iter().map(|finding| object(finding).map(Value::Object));
+            let array = Value::Array(objects.collect::<Result<_, _>>()?);
+            line(&serde_json::to_string_pretty(&array).context("failed to write findings as JSON")?)
+        }
+        OutputFormat::Csv | OutputFormat::Parquet => {
+            let batch = full(findings)?;
+            output::write_batches(format, &batch.schema(), &[batch])
+        }
+    }
+}
+
+/// The finding as JSON, times as RFC 3339.
+fn object(finding: &Finding) -> anyhow::Result<Map<String, Value>> {
+    let Value::Object(mut object) = serde_json::to_value(finding).context("failed to write a finding as JSON")? else {
+        return Ok(Map::new());
+    };
+    for name in TIMES {
+        if let Some(value) = object.get_mut(name)
+            && let Some(micros) = value.as_i64()
+        {
+            *value = Value::from(rfc3339(micros));
+        }
+    }
+    Ok(object)
+}
+
+/// What fits on a terminal.
+fn short(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
+    let texts = |value: fn(&Finding) -> String| -> ArrayRef {
+        Arc::new(findings.iter().map(|finding| Some(value(finding))).collect::<StringArray>())
+    };
+    let flows: Int64Array = findings.iter().map(|finding| Some(finding.flow_count)).collect();
+    Ok(RecordBatch::try_from_iter([
+        ("id", texts(|finding| short_id(&finding.finding_id).to_owned())),
+        ("time", texts(|finding| rfc3339(finding.time))),
+        ("severity", texts(|finding| finding.severity.as_str().to_owned())),
+        ("flows", Arc::new(flows)),
+        ("entity", texts(|finding| finding.entity.clone())),
+        ("title", texts(|finding| finding.title.clone())),
+    ])?)
+}
+
+/// The columns of table `findings`, but for when they were recorded.
+fn full(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
+    let schema = FINDINGS.schema();
+    let indices: Vec<usize> =
+        (0..schema.fields().len()).filter(|&index| schema.field(index).name() != "recorded_time").collect();
+    let schema = Arc::new(schema.project(&indices)?);
+    let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).build_decoder()?;
+    for finding in findings {
+        let mut object = object(finding)?;
+        let observations = object.get("observations").map(Value::to_string).unwrap_or_default();
+        object.insert("observations".to_owned(), Value::from(observations));
+        decoder.serialize(&[object])?;
+    }
+    Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(schema)))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::explanation::tests::sample;
+    use super::*;
+
+    #[test]
+    fn every_column_of_the_table_is_there() {
+        let batch = full(&[&sample()]).unwrap();
+        assert_eq!(batch.num_columns() + 1, FINDINGS.fields.len());
+        assert_eq!(batch.num_rows(), 1);
+        assert_eq!(full(&[]).unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn json_has_times_as_text_and_observations_as_objects() {
+        let object = object(&sample()).unwrap();
+        assert_eq!(object["time"], "2016-10-31T11:40:00Z");
+        assert_eq!(object["severity"], "high");
+        assert_eq!(object["observations"][0]["dst_port"], 8443);
+    }
+}

@@ -1,0 +1,150 @@
+//! A finding in words: what was seen, what was expected, since when, and how to see the flows.
+
+use crate::output::printable;
+use tradewind_model::Finding;
+use tradewind_model::entity::short_name;
+use tradewind_model::time::rfc3339;
+
+/// How much of an id is shown: enough to tell findings apart, and to name one.
+pub(crate) const ID_CHARACTERS: usize = 12;
+
+/// The finding in a few lines, without its observations.
+pub(crate) fn summarise(finding: &Finding) -> String {
+    let mut text = format!("[{}] {}\n", finding.severity.as_str(), printable(&finding.title));
+    field(&mut text, "when", &format!("{} to {}", rfc3339(finding.first_seen), rfc3339(finding.last_seen)));
+    field(&mut text, "who", &who(finding));
+    field(&mut text, "seen", &finding.observed);
+    field(&mut text, "expected", &finding.expected);
+    field(&mut text, "since", &format!("the baseline exists since {}", rfc3339(finding.baseline_since)));
+    field(&mut text, "uncertain", &finding.uncertain);
+    field(&mut text, "sql", &finding.evidence_query);
+    field(&mut text, "more", &format!("tradewind findings show {}", short_id(&finding.finding_id)));
+    text
+}
+
+/// The finding with all that is known of it.
+pub(crate) fn explain(finding: &Finding) -> String {
+    let mut text = format!("[{}] {}\n\n", finding.severity.as_str(), printable(&finding.title));
+    field(&mut text, "id", &finding.finding_id);
+    field(&mut text, "when", &format!("{} to {}", rfc3339(finding.first_seen), rfc3339(finding.last_seen)));
+    field(&mut text, "decided", &rfc3339(finding.time));
+    field(&mut text, "who", &who(finding));
+    field(&mut text, "seen", &finding.observed);
+    field(&mut text, "expected", &finding.expected);
+    field(&mut text, "since", &format!("the baseline exists since {}", rfc3339(finding.baseline_since)));
+    field(&mut text, "covers", &format!("flows: {}, windows: {}", finding.flow_count, finding.window_count));
+    field(&mut text, "chance", &format!("p = {}, risk score {:.1}", probability(finding.p_value), finding.risk_score));
+    field(&mut text, "detector", &format!("{}, version {}", finding.behaviour, finding.detector_version));
+    field(&mut text, "technique", &technique(&finding.technique));
+    field(&mut text, "uncertain", &finding.uncertain);
+    if !finding.observations.is_empty() {
+        text.push_str("\nObservations, strongest first:\n");
+    }
+    for (number, observation) in finding.observations.iter().enumerate() {
+        let port = observation.dst_port.map(|port| format!(":{port}")).unwrap_or_default();
+        let (src, dst) = (short_name(&observation.src_entity), short_name(&observation.dst_entity));
+        let edge = format!("{src} -> {dst}{port}");
+        text.push_str(&format!(
+            "  {}. {} ({}, p = {})\n     seen      {}\n     expected  {}\n",
+            number + 1,
+            printable(&edge),
+            printable(&observation.detector),
+            probability(observation.p_value),
+            printable(&observation.observed),
+            printable(&observation.expected),
+        ));
+    }
+    if !finding.evidence_query.is_empty() {
+        text.push_str(&format!("\nSQL that shows the flows:\n{};\n", finding.evidence_query.trim_end_matches(';')));
+    }
+    text
+}
+
+/// The first characters of an id.
+pub(crate) fn short_id(id: &str) -> &str {
+    id.char_indices().nth(ID_CHARACTERS).map_or(id, |(end, _)| &id[..end])
+}
+
+fn who(finding: &Finding) -> String {
+    format!("{} ({})", finding.entity, finding.entity_kind)
+}
+
+fn technique(id: &str) -> String {
+    if id.is_empty() { String::new() } else { format!("MITRE ATT&CK {id}") }
+}
+
+fn probability(p_value: f64) -> String {
+    if p_value > 0.0 && p_value < 0.001 { format!("{p_value:.1e}") } else { format!("{p_value:.3}") }
+}
+
+/// One line; nothing where there is nothing to say.
+fn field(text: &mut String, name: &str, value: &str) {
+    if !value.is_empty() {
+        text.push_str(&format!("  {name:<9}  {}\n", printable(value)));
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use tradewind_model::Severity;
+    use tradewind_model::finding::Observation;
+
+    pub(in crate::findings) fn sample() -> Finding {
+        Finding {
+            finding_id: "0123456789abcdef0123".to_owned(),
+            time: 1_477_914_000_000_000,
+            first_seen: 1_477_913_708_000_000,
+            last_seen: 1_477_913_768_000_000,
+            entity: "prod/shop/agent/helper".to_owned(),
+            entity_kind: "agent".to_owned(),
+            behaviour: "destination".to_owned(),
+            severity: Severity::High,
+            title: "helper contacts payments for the first time".to_owned(),
+            observed: "2 new destinations".to_owned(),
+            expected: "0.01 a window".to_owned(),
+            baseline_since: 1_477_900_000_000_000,
+            flow_count: 7,
+            window_count: 1,
+            p_value: 2.5e-9,
+            risk_score: 8.6,
+            technique: "T1021".to_owned(),
+            uncertain: String::new(),
+            evidence_query: "SELECT * FROM flows".to_owned(),
+            observations: vec![Observation {
+                detector: "destination".to_owned(),
+                src_entity: "prod/shop/agent/helper".to_owned(),
+                dst_entity: "prod/pay/service/payments".to_owned(),
+                dst_port: Some(8443),
+                observed: "first contact".to_owned(),
+                expected: "none\u{1b}[0m".to_owned(),
+                p_value: 0.25,
+            }],
+            detector_version: 1,
+        }
+    }
+
+    #[test]
+    fn a_summary_answers_the_first_questions() {
+        assert_eq!(
+            summarise(&sample()),
+            "[high] helper contacts payments for the first time\n  \
+             when       2016-10-31T11:35:08Z to 2016-10-31T11:36:08Z\n  \
+             who        prod/shop/agent/helper (agent)\n  \
+             seen       2 new destinations\n  \
+             expected   0.01 a window\n  \
+             since      the baseline exists since 2016-10-31T07:46:40Z\n  \
+             sql        SELECT * FROM flows\n  \
+             more       tradewind findings show 0123456789ab\n"
+        );
+    }
+
+    #[test]
+    fn an_explanation_has_the_evidence() {
+        let text = explain(&sample());
+        assert!(text.contains("chance     p = 2.5e-9, risk score 8.6"), "{text}");
+        assert!(text.contains("1. helper -> payments:8443 (destination, p = 0.250)"), "{text}");
+        assert!(text.ends_with("SQL that shows the flows:\nSELECT * FROM flows;\n"), "{text}");
+        assert!(!text.contains('\u{1b}'), "{text}");
+    }
+}

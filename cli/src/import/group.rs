@@ -1,0 +1,187 @@
+//! One attempt at a group of inputs: readers and workers as threads, and what they made.
+
+use super::inputs::Input;
+use super::object::{Failure, Object};
+use super::progress::Progress;
+use super::reader::{self, Job};
+use super::worker::{Made, Worker};
+use anyhow::Context as _;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use tradewind_formats::FormatChoice;
+use tradewind_normalise::Normaliser;
+use tradewind_storage::{Import, Stager};
+
+/// What all groups of one import share.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub(super) stager: Stager,
+    pub(super) normaliser: Normaliser,
+    pub(super) wanted: FormatChoice,
+    pub(super) threads: usize,
+    /// When the import began. Microseconds UTC.
+    pub(super) ingest_time: i64,
+    pub(super) progress: Progress,
+    /// Set when the user wants it to end.
+    pub(super) stop: Arc<AtomicBool>,
+}
+
+/// What the threads of one attempt share.
+#[derive(Debug)]
+pub(super) struct Shared<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    inputs: &'a [Input],
+    next: AtomicUsize,
+    known: &'a HashSet<String>,
+    /// Set when a worker failed: there is no use in reading on.
+    is_broken: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    claimed: HashSet<String>,
+    objects: Vec<Arc<Object>>,
+    failures: Vec<Failure>,
+    skipped: usize,
+}
+
+impl<'a> Shared<'a> {
+    pub(super) fn next_input(&self) -> Option<&'a Input> {
+        self.inputs.get(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.is_broken.load(Ordering::Relaxed) || self.pipeline.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether these bytes are to be imported by the caller: not in the lake, and not taken by another thread.
+    pub(super) fn claim(&self, content_hash: &str) -> bool {
+        !self.known.contains(content_hash) && self.state().claimed.insert(content_hash.to_owned())
+    }
+
+    pub(super) fn finished(&self, object: Arc<Object>) {
+        self.state().objects.push(object);
+    }
+
+    pub(super) fn skipped(&self) {
+        self.state().skipped += 1;
+    }
+
+    pub(super) fn failed(&self, failure: Failure) {
+        self.state().failures.push(failure);
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one attempt made, not committed yet.
+#[derive(Debug, Default)]
+pub(super) struct Attempt {
+    pub(super) import: Import,
+    pub(super) objects: Vec<Arc<Object>>,
+    pub(super) failures: Vec<Failure>,
+    pub(super) skipped: usize,
+    /// Rejects by reason.
+    pub(super) reasons: BTreeMap<&'static str, u64>,
+}
+
+impl Attempt {
+    /// Whether rows of an input that failed are among the files.
+    pub(super) fn is_tainted(&self) -> bool {
+        self.failures.iter().any(|failure| failure.is_partial)
+    }
+
+    /// Removes the files that will not be committed.
+    pub(super) fn discard(&self, stager: &Stager) {
+        stager.discard(&self.import.files);
+        stager.discard_dead_letters(&self.import.dead_letter_files);
+    }
+}
+
+impl Pipeline {
+    /// Reads and writes a group of inputs, leaving out what is `known`.
+    ///
+    /// # Errors
+    /// When data files cannot be written; those that were are removed.
+    pub(super) fn run(&self, inputs: &[Input], known: &HashSet<String>) -> anyhow::Result<Attempt> {
+        let shared = Shared {
+            pipeline: self,
+            inputs,
+            next: AtomicUsize::new(0),
+            known,
+            is_broken: AtomicBool::new(false),
+            state: Mutex::default(),
+        };
+        let (sender, receiver) = sync_channel(self.threads * 2);
+        let receiver = Mutex::new(receiver);
+        let results: Vec<(Made, anyhow::Result<()>)> = std::thread::scope(|scope| {
+            for _ in 0..self.threads.min(inputs.len()) {
+                let sender = sender.clone();
+                let shared = &shared;
+                scope.spawn(move || reader::read(shared, &sender));
+            }
+            drop(sender);
+            let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(|| work(&shared, &receiver))).collect();
+            workers
+                .into_iter()
+                .map(|worker| {
+                    worker.join().unwrap_or_else(|_| (Made::default(), Err(anyhow::anyhow!("a thread panicked"))))
+                })
+                .collect()
+        });
+        let mut attempt = Attempt::default();
+        let mut broken = None;
+        let mut coverage = super::coverage::Minutes::default();
+        for (made, result) in results {
+            attempt.import.files.extend(made.files);
+            attempt.import.dead_letters.extend(made.dead_letters);
+            attempt.import.dead_letter_files.extend(made.dead_letter_files);
+            for (reason, count) in made.reasons {
+                *attempt.reasons.entry(reason).or_default() += count;
+            }
+            coverage.merge(&made.coverage);
+            if let Err(error) = result {
+                broken.get_or_insert(error);
+            }
+        }
+        if let Some(error) = broken {
+            attempt.discard(&self.stager);
+            return Err(error).context(
+                "the import ended early; what was committed before stays, and running it again goes on from there",
+            );
+        }
+        let state = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        attempt.import.coverage = coverage.rows();
+        attempt.import.objects = state.objects.iter().map(|object| object.imported(self.ingest_time)).collect();
+        attempt.import.objects.sort_by(|left, right| left.path.cmp(&right.path));
+        attempt.objects = state.objects;
+        attempt.failures = state.failures;
+        attempt.skipped = state.skipped;
+        Ok(attempt)
+    }
+}
+
+/// Takes jobs until there are no more. After a failure it goes on taking them, undone, so that no reader waits for ever.
+fn work(shared: &Shared<'_>, jobs: &Mutex<Receiver<Job>>) -> (Made, anyhow::Result<()>) {
+    let mut worker = Worker::new(shared.pipeline);
+    let mut result = Ok(());
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { break };
+        if result.is_ok() && !shared.is_stopped() {
+            result = worker.take(job);
+            if result.is_err() {
+                shared.is_broken.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+    if result.is_ok() && !shared.is_stopped() {
+        result = worker.flush();
+    }
+    (worker.made, result)
+}

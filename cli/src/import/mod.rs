@@ -1,0 +1,193 @@
+//! `tradewind import`: log files straight into the lake, without a log between.
+//!
+//! Inputs are taken in groups. A group's objects are read, decoded, normalised and written as data files by several
+//! threads, and then committed together: all of it or nothing. What the lake holds already is recognised by its content
+//! and skipped, so an import that was stopped anywhere is finished by running it again.
+
+mod coverage;
+mod group;
+mod inputs;
+mod object;
+mod progress;
+mod reader;
+mod summary;
+mod worker;
+
+pub(crate) use summary::Summary;
+
+use crate::context::Context;
+use crate::failure::usage;
+use crate::output::OutputFormat;
+use anyhow::{Context as _, bail};
+use clap::Args;
+use group::{Attempt, Pipeline};
+use inputs::Input;
+use progress::Progress;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+use tradewind_formats::FormatChoice;
+use tradewind_storage::{Committed, Lake, Stager};
+
+/// Read log files into the lake.
+///
+/// Files may be packed with gzip or zstd. The format is found out from the content, and told. Input that cannot be read
+/// goes to table `dead_letters` with its reason; nothing is dropped. The same bytes are never imported twice, whatever
+/// the file is called, so an import that was stopped is finished by running it again. Import files that are complete: a
+/// file that has grown since is other bytes, and comes in whole.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ImportArgs {
+    /// Files, folders (with all files below), patterns such as `logs/*.gz`, or `-` for standard input
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<String>,
+
+    /// Format of the files: auto, a name that `tradewind formats` lists, or NAME:LAYOUT [default: auto]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) input_format: Option<FormatChoice>,
+
+    /// Threads that decode and write [default: one for each processor]
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<usize>,
+
+    /// Say nothing but errors and the summary
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Runs the import and prints its summary.
+///
+/// # Errors
+/// When nothing could be imported, or not everything: what could is in the lake.
+pub(crate) fn run(args: ImportArgs, context: &Context) -> anyhow::Result<Summary> {
+    if matches!(context.output, Some(OutputFormat::Csv | OutputFormat::Parquet)) {
+        return Err(usage("the summary of an import is written as table, json or ndjson"));
+    }
+    let summary = import(&args, context)?;
+    summary.print(context.output)?;
+    if summary.interrupted {
+        bail!("interrupted; what was committed stays, and running the same command again goes on from there");
+    }
+    match summary.failures.as_slice() {
+        [] => Ok(summary),
+        [one] => bail!("could not import {}: {}", one.path, one.error),
+        [first, ..] => {
+            bail!("could not import {} inputs; the first is {}: {}", summary.failures.len(), first.path, first.error)
+        }
+    }
+}
+
+/// Imports without printing a summary; for `demo` too.
+///
+/// # Errors
+/// As [`run`], but single inputs that fail are told in the summary.
+pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Summary> {
+    let started = Instant::now();
+    let mut summary = Summary::new(context.lake());
+    let found = inputs::expand(&args.paths)?;
+    summary.failures.extend(found.failures);
+    summary.files = found.inputs.len() + summary.failures.len();
+
+    let stop = stop_on_signals(context);
+    let lake = context.runtime.block_on(Lake::open_or_create(context.lake()))?;
+    let known = context.runtime.block_on(lake.imported()).context("failed to read what was imported before")?;
+    let importer = Importer {
+        pipeline: Pipeline {
+            stager: context.runtime.block_on(lake.stager(context.runtime.handle().clone()))?,
+            normaliser: crate::normaliser::from_settings(&context.settings)?,
+            wanted: args.input_format.clone().unwrap_or_else(|| context.settings.import.input_format.clone()),
+            threads: args.threads.unwrap_or_else(processors).clamp(1, 256),
+            ingest_time: context.clock.now(),
+            progress: Progress::start(&found.inputs, context.shows_progress(), args.quiet),
+            stop,
+        },
+        lake,
+        context,
+    };
+    let mut known = known;
+    for inputs in inputs::groups(found.inputs) {
+        importer.group(inputs, &mut known, &mut summary)?;
+        if importer.pipeline.stop.load(Ordering::Relaxed) {
+            summary.interrupted = true;
+            break;
+        }
+    }
+    importer.pipeline.progress.finish();
+    summary.seconds = started.elapsed().as_secs_f64();
+    Ok(summary)
+}
+
+struct Importer<'a> {
+    pipeline: Pipeline,
+    lake: Lake,
+    context: &'a Context,
+}
+
+impl Importer<'_> {
+    /// Imports one group: again and again, each time without what turned out to be in the lake or to be unreadable.
+    fn group(&self, mut inputs: Vec<Input>, known: &mut HashSet<String>, summary: &mut Summary) -> anyhow::Result<()> {
+        loop {
+            let attempt = self.pipeline.run(&inputs, known)?;
+            let stager = &self.pipeline.stager;
+            if self.pipeline.stop.load(Ordering::Relaxed) {
+                attempt.discard(stager);
+                return Ok(());
+            }
+            if attempt.is_tainted() {
+                // Rows of a file that failed in the middle are among the others: begin again without it.
+                let failed: HashSet<_> = attempt.failures.iter().map(|failure| failure.path.clone()).collect();
+                inputs.retain(|input| !failed.contains(&input.name()));
+                summary.failures.extend(attempt.failures.iter().map(object::Failure::told));
+                attempt.discard(stager);
+                continue;
+            }
+            match self.commit(&attempt, stager)? {
+                Committed::Version(_) => {
+                    known.extend(attempt.import.objects.iter().map(|object| object.content_hash.clone()));
+                    summary.add(attempt);
+                    return Ok(());
+                }
+                Committed::Covered(hashes) => {
+                    tracing::info!(objects = hashes.len(), "another import brought these first");
+                    known.extend(hashes);
+                    attempt.discard(stager);
+                }
+            }
+        }
+    }
+
+    fn commit(&self, attempt: &Attempt, stager: &Stager) -> anyhow::Result<Committed> {
+        if attempt.import.objects.is_empty() {
+            return Ok(Committed::Version(0));
+        }
+        let committed = self.context.runtime.block_on(self.lake.commit_import(&attempt.import));
+        committed
+            .inspect_err(|_| attempt.discard(stager))
+            .context("failed to commit; run the same command again to go on")
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// A flag that is set at the first interrupt or termination signal; the second one ends the process.
+fn stop_on_signals(context: &Context) -> Arc<AtomicBool> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    context.runtime.spawn(async move {
+        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            if flag.swap(true, Ordering::Relaxed) {
+                std::process::exit(1);
+            }
+        }
+    });
+    stop
+}

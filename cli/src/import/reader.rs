@@ -1,0 +1,203 @@
+//! Reading: takes inputs one by one, finds out what they are, and hands out chunks of whole records.
+
+use super::group::Shared;
+use super::inputs::{self, Input};
+use super::object::{Failure, Object, Stamp};
+use crate::source;
+use anyhow::{Context as _, bail};
+use std::fs::File;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::SyncSender;
+use tradewind_formats::contract::{Format, Reason, Reject};
+use tradewind_formats::detect::{Framing, HEAD_BYTES, UnknownFormat, segments};
+use tradewind_formats::framing::{ChunkSizes, Piece};
+
+/// About how many bytes a chunk has: small enough to stay in a processor's cache while it is decoded.
+const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes hashed at once.
+const HASH_BYTES: usize = 1 << 20;
+
+/// Work for the threads that decode.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Whole records of one layout.
+    Chunk {
+        object: Arc<Object>,
+        format: Arc<dyn Format>,
+        bytes: Vec<u8>,
+        /// Where they begin in the unpacked object.
+        offset: u64,
+    },
+    /// Input that is no record.
+    Reject { object: Arc<Object>, reject: Reject },
+    /// A whole Parquet file.
+    Parquet { object: Arc<Object>, file: File },
+}
+
+/// Reads inputs until there are no more, or the import is to stop.
+pub(super) fn read(shared: &Shared<'_>, jobs: &SyncSender<Job>) {
+    while let Some(input) = shared.next_input() {
+        if shared.is_stopped() {
+            return;
+        }
+        let mut is_partial = false;
+        match read_one(input, shared, jobs, &mut is_partial) {
+            Ok(Some(object)) => shared.finished(object),
+            Ok(None) => shared.skipped(),
+            Err(error) => shared.failed(Failure { path: input.name(), error: format!("{error:#}"), is_partial }),
+        }
+    }
+}
+
+/// None: the lake has these bytes already, or another input of this import brings them.
+fn read_one(
+    input: &Input,
+    shared: &Shared<'_>,
+    jobs: &SyncSender<Job>,
+    is_partial: &mut bool,
+) -> anyhow::Result<Option<Arc<Object>>> {
+    let file = inputs::open(input)?;
+    let stamp = stamp(&file)?;
+    let hash = hash(&file, stamp.bytes)?;
+    if !shared.claim(&hash) {
+        shared.pipeline.progress.add(stamp.bytes);
+        return Ok(None);
+    }
+    let mut object = Object::new(input.name(), hash, stamp.bytes);
+    let counted =
+        Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
+    let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
+    let mut opened = source::from_reader(input.file.as_path(), Box::new(counted), sizes, &shared.pipeline.wanted)?;
+    *is_partial = true;
+    let send = |job| jobs.send(job).ok().context("the import was stopped");
+    let object = match &opened.chosen {
+        Ok(chosen) => {
+            object.format = Some((chosen.format.name(), chosen.reason.clone()));
+            object.notes.clone_from(&chosen.notes);
+            let object = Arc::new(object);
+            match chosen.framing {
+                Framing::Parquet => {
+                    let file = source::parquet_file(&opened, inputs::open(input)?)?;
+                    send(Job::Parquet { object: Arc::clone(&object), file })?;
+                }
+                Framing::Text(_) => read_text(&mut opened, &object, shared, &send)?,
+            }
+            object
+        }
+        Err(UnknownFormat::Empty) => {
+            let object = Arc::new(object);
+            read_nothing(&mut opened, &object, &send)?;
+            object
+        }
+        Err(unknown) => {
+            let object = Arc::new(object);
+            let head = opened.chunks.head(HEAD_BYTES).to_vec();
+            let reject = Reject {
+                reason: Reason::UnknownFormat,
+                detail: unknown.to_string(),
+                offset: 0,
+                index: None,
+                bytes: head,
+                length: stamp.bytes,
+            };
+            send(Job::Reject { object: Arc::clone(&object), reject })?;
+            object
+        }
+    };
+    if self::stamp(&inputs::open(input)?)? != stamp {
+        bail!("it changed while it was read; import it again when nobody writes to it");
+    }
+    Ok(Some(object))
+}
+
+fn read_text(
+    opened: &mut source::Source,
+    object: &Arc<Object>,
+    shared: &Shared<'_>,
+    send: &dyn Fn(Job) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Ok(chosen) = &opened.chosen else { return Ok(()) };
+    let (mut format, has_headers) = (Arc::clone(&chosen.format), chosen.has_headers);
+    loop {
+        let mut bytes = Vec::new();
+        let Some(piece) = opened.chunks.next(&mut bytes)? else { return Ok(()) };
+        if shared.is_stopped() || shared.pipeline.stop.load(Ordering::Relaxed) {
+            bail!("the import was stopped");
+        }
+        match piece {
+            Piece::Reject(reject) => send(Job::Reject { object: Arc::clone(object), reject })?,
+            Piece::Records { offset } => {
+                let mut parts =
+                    if has_headers { segments(&bytes, &format) } else { vec![(0..bytes.len(), Arc::clone(&format))] };
+                let Some((last, layout)) = parts.pop() else { continue };
+                for (range, layout) in parts {
+                    let offset = offset + range.start as u64;
+                    send(Job::Chunk {
+                        object: Arc::clone(object),
+                        format: layout,
+                        bytes: bytes[range].to_vec(),
+                        offset,
+                    })?;
+                }
+                bytes.drain(..last.start);
+                format = Arc::clone(&layout);
+                send(Job::Chunk {
+                    object: Arc::clone(object),
+                    format: layout,
+                    bytes,
+                    offset: offset + last.start as u64,
+                })?;
+            }
+        }
+    }
+}
+
+/// An input that seems empty may be one that could not be unpacked.
+fn read_nothing(
+    opened: &mut source::Source,
+    object: &Arc<Object>,
+    send: &dyn Fn(Job) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    while let Some(piece) = opened.chunks.next(&mut Vec::new())? {
+        if let Piece::Reject(reject) = piece {
+            send(Job::Reject { object: Arc::clone(object), reject })?;
+        }
+    }
+    Ok(())
+}
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let metadata = file.metadata()?;
+    Ok(Stamp { bytes: metadata.len(), modified: metadata.modified().ok() })
+}
+
+/// BLAKE3 of the first `bytes` bytes.
+fn hash(file: &File, bytes: u64) -> io::Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    let mut reader = file.take(bytes);
+    let mut buffer = vec![0; HASH_BYTES];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finalize().to_hex().to_string()),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+    }
+}
+
+/// Tells the progress how much was read.
+struct Counted<R> {
+    reader: R,
+    add: Box<dyn Fn(u64) + Send>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.reader.read(buffer)?;
+        (self.add)(read as u64);
+        Ok(read)
+    }
+}

@@ -1,0 +1,245 @@
+//! How results are written: one writer for each format over a stream of record batches.
+//!
+//! Memory is bounded: a table is laid out from its first rows only, all other formats are written as the rows come.
+
+mod parquet;
+mod table;
+mod text;
+mod times;
+
+pub(crate) use table::plain as printable;
+
+use crate::failure::usage;
+use anyhow::Context as _;
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use clap::ValueEnum;
+use futures::{Stream, StreamExt as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
+
+/// The formats of `-o`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// Columns for reading, cut to the width of the terminal
+    Table,
+    /// One JSON array
+    Json,
+    /// One JSON object a line
+    Ndjson,
+    /// CSV with a header line
+    Csv,
+    /// An Apache Parquet file
+    Parquet,
+}
+
+/// Writes batches of one schema.
+pub(crate) trait BatchWriter {
+    /// Writes the rows.
+    fn write(&mut self, batch: &RecordBatch) -> anyhow::Result<()>;
+
+    /// Whether further rows would not be shown.
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    /// Writes what is held back and what closes the output.
+    fn finish(self: Box<Self>) -> anyhow::Result<()>;
+}
+
+/// Standard output, buffered.
+pub(crate) fn standard_output() -> Box<dyn Write + Send> {
+    Box::new(BufWriter::with_capacity(64 * 1024, io::stdout()))
+}
+
+/// A writer of the format to `out`. `width` is that of the terminal, where `out` is one.
+pub(crate) fn writer(
+    format: OutputFormat,
+    schema: &SchemaRef,
+    out: Box<dyn Write + Send>,
+    width: Option<u16>,
+) -> anyhow::Result<Box<dyn BatchWriter>> {
+    Ok(match format {
+        OutputFormat::Table => Box::new(table::TableWriter::new(schema, out, width)),
+        OutputFormat::Json => Box::new(text::TextWriter::json(out)),
+        OutputFormat::Ndjson => Box::new(text::TextWriter::ndjson(out)),
+        OutputFormat::Csv => Box::new(text::TextWriter::csv(schema, out)?),
+        OutputFormat::Parquet => Box::new(parquet::ParquetWriter::new(schema, out)?),
+    })
+}
+
+/// A writer of the format to standard output.
+pub(crate) fn to_standard_output(format: OutputFormat, schema: &SchemaRef) -> anyhow::Result<Box<dyn BatchWriter>> {
+    if format == OutputFormat::Parquet && io::stdout().is_terminal() {
+        return Err(usage(
+            "Parquet is not for reading on a terminal: send it to a file, as in `-o parquet > rows.parquet`",
+        ));
+    }
+    writer(format, schema, standard_output(), terminal_width())
+}
+
+/// Width of the terminal that standard output is, if it is one.
+pub(crate) fn terminal_width() -> Option<u16> {
+    if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+}
+
+/// Writes all batches of a stream to standard output and says the number of rows on standard error where a person reads.
+/// Returns that number.
+pub(crate) async fn write_stream<S, E>(
+    format: OutputFormat,
+    schema: &SchemaRef,
+    mut batches: S,
+) -> anyhow::Result<usize>
+where
+    S: Stream<Item = Result<RecordBatch, E>> + Unpin,
+    E: std::error::Error + Send + Sync + 'static,
+{
+    // An error in the first batch comes before any output.
+    let mut next = batches.next().await.transpose()?;
+    let mut writer = to_standard_output(format, schema)?;
+    let mut rows = 0;
+    while let Some(batch) = next {
+        rows += batch.num_rows();
+        writer.write(&batch)?;
+        if writer.is_full() {
+            break;
+        }
+        next = batches.next().await.transpose()?;
+    }
+    writer.finish()?;
+    Ok(rows)
+}
+
+/// As [`write_stream`], for batches that are at hand.
+pub(crate) fn write_batches(format: OutputFormat, schema: &SchemaRef, batches: &[RecordBatch]) -> anyhow::Result<()> {
+    let mut writer = to_standard_output(format, schema)?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.finish()
+}
+
+/// Writes a line to standard output.
+pub(crate) fn line(text: &str) -> anyhow::Result<()> {
+    writeln!(io::stdout().lock(), "{text}").context("failed to write to standard output")
+}
+
+/// Writes a line for a person to standard error. That it cannot be written is no reason to stop.
+pub(crate) fn note(text: &str) {
+    writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+/// `1 row`, `1,234 rows`.
+pub(crate) fn counted(count: usize, one: &str, many: &str) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.char_indices() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{text} {}", if count == 1 { one } else { many })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray, StringArray, TimestampMicrosecondArray};
+    use arrow::datatypes::Int32Type;
+    use std::sync::{Arc, Mutex};
+
+    #[derive(Clone, Default)]
+    struct Shared(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sample() -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable([
+            ("name", Arc::new(StringArray::from(vec![Some("a,\"b\""), None])) as ArrayRef, true),
+            ("bytes", Arc::new(Int64Array::from(vec![Some(7), Some(1_234_567)])), true),
+            ("score", Arc::new(Float64Array::from(vec![Some(0.5), None])), true),
+            (
+                "time",
+                Arc::new(TimestampMicrosecondArray::from(vec![Some(1_477_913_708_000_000), None]).with_timezone("UTC")),
+                true,
+            ),
+            (
+                "ports",
+                Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(80), Some(443)]), None])),
+                true,
+            ),
+        ])
+        .unwrap()
+    }
+
+    fn written(format: OutputFormat, batches: &[RecordBatch], width: Option<u16>) -> Vec<u8> {
+        let out = Shared::default();
+        let schema = batches.first().map_or_else(|| sample().schema(), RecordBatch::schema);
+        let mut writer = writer(format, &schema, Box::new(out.clone()), width).unwrap();
+        batches.iter().for_each(|batch| writer.write(batch).unwrap());
+        writer.finish().unwrap();
+        out.0.lock().unwrap().clone()
+    }
+
+    fn check(format: OutputFormat, expected: &str) {
+        assert_eq!(String::from_utf8(written(format, &[sample()], None)).unwrap(), expected);
+    }
+
+    #[test]
+    fn every_text_format_writes_times_numbers_and_nulls() {
+        let first = r#"{"name":"a,\"b\"","bytes":7,"score":0.5,"time":"2016-10-31T11:35:08Z","ports":[80,443]}"#;
+        let second = r#"{"name":null,"bytes":1234567,"score":null,"time":null,"ports":null}"#;
+        check(OutputFormat::Ndjson, &format!("{first}\n{second}\n"));
+        check(OutputFormat::Json, &format!("[\n{first},\n{second}\n]\n"));
+        check(
+            OutputFormat::Csv,
+            "name,bytes,score,time,ports\n\"a,\"\"b\"\"\",7,0.5,2016-10-31T11:35:08Z,\"[80, 443]\"\n,1234567,,,\n",
+        );
+        check(
+            OutputFormat::Table,
+            concat!(
+                " name  │   bytes │ score │ time                 │ ports     \n",
+                "═══════╪═════════╪═══════╪══════════════════════╪═══════════\n",
+                " a,\"b\" │       7 │   0.5 │ 2016-10-31T11:35:08Z │ [80, 443] \n",
+                "       │ 1234567 │       │                      │           \n",
+            ),
+        );
+    }
+
+    #[test]
+    fn nothing_is_valid_in_every_format() {
+        assert_eq!(written(OutputFormat::Json, &[], None), b"[]\n");
+        assert_eq!(written(OutputFormat::Ndjson, &[], None), b"");
+        assert_eq!(written(OutputFormat::Csv, &[], None), b"name,bytes,score,time,ports\n");
+        assert!(written(OutputFormat::Parquet, &[], None).starts_with(b"PAR1"));
+    }
+
+    #[test]
+    fn parquet_is_read_back_with_its_types() {
+        let bytes = written(OutputFormat::Parquet, &[sample(), sample()], None);
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        let reader = ::parquet::arrow::arrow_reader::ParquetRecordBatchReader::try_new(file, 1024).unwrap();
+        let batches: Vec<_> = reader.map(Result::unwrap).collect();
+        assert_eq!(batches[0].slice(0, 2), sample());
+        assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 4);
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!(counted(0, "row", "rows"), "0 rows");
+        assert_eq!(counted(1, "row", "rows"), "1 row");
+        assert_eq!(counted(1_234_567, "row", "rows"), "1,234,567 rows");
+        assert_eq!(counted(100, "row", "rows"), "100 rows");
+    }
+}

@@ -1,0 +1,104 @@
+//! `tradewind demo`, and what can be done with the lake that it leaves: the first complete path through the product.
+
+use crate::program::{Outcome, Program};
+use serde_json::Value;
+
+/// Runs the demo and goes on in its folder.
+fn kept() -> (Program, Outcome) {
+    let program = Program::new();
+    let demo = program.run(&["demo", "--keep", "demo"]);
+    (program, demo)
+}
+
+fn in_demo(program: &Program, arguments: &[&str]) -> Outcome {
+    let arguments: Vec<&str> = ["--config", "demo/tradewind.toml"].iter().chain(arguments).copied().collect();
+    program.run(&arguments)
+}
+
+#[test]
+fn the_demo_finds_what_it_planted_and_its_lake_answers() {
+    let (program, demo) = kept();
+    assert_eq!(demo.code, 0, "{}", demo.err);
+    for expected in ["$ tradewind import logs", "$ tradewind detect", "$ tradewind sql \"SELECT", "To go on:"] {
+        assert!(demo.out.contains(expected), "{expected} is not in:\n{}", demo.out);
+    }
+    assert!(demo.out.contains("[critical] agent support-bot"), "{}", demo.out);
+
+    let findings: Vec<Value> = serde_json::from_str(&in_demo(&program, &["findings", "-o", "json"]).out).unwrap();
+    let entities: Vec<&str> = findings.iter().filter_map(|finding| finding["entity"].as_str()).collect();
+    let planted = |entity: &str| entity.ends_with("/support-bot") || entity.ends_with("/ci-runner");
+    assert!(!entities.is_empty() && entities.iter().all(|entity| planted(entity)), "{entities:?}");
+
+    again_adds_nothing(&program, findings.len());
+    shows_one_finding(&program, &findings[0]);
+    answers_in_every_output(&program);
+    explains_errors(&program);
+}
+
+fn again_adds_nothing(program: &Program, findings: usize) {
+    let import = in_demo(program, &["import", "demo/logs", "-o", "json"]);
+    let summary: Value = serde_json::from_str(&import.out).unwrap();
+    assert_eq!((&summary["flows"], &summary["records"]), (&Value::from(0), &Value::from(0)), "{}", import.out);
+    let detect = in_demo(program, &["detect"]);
+    assert!(detect.err.contains(", 0 new or changed"), "{}", detect.err);
+    let rows = in_demo(program, &["sql", "-o", "csv", "SELECT count(*) AS n FROM findings"]);
+    assert_eq!(rows.out, format!("n\n{findings}\n"));
+}
+
+fn shows_one_finding(program: &Program, finding: &Value) {
+    let id = finding["finding_id"].as_str().unwrap();
+    let shown = in_demo(program, &["findings", "show", &id[..8]]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    for expected in [id, "expected", "the baseline exists since", "Observations, strongest first:"] {
+        assert!(shown.out.contains(expected), "{expected} is not in:\n{}", shown.out);
+    }
+    let query = finding["evidence_query"].as_str().unwrap();
+    let flows = in_demo(program, &["sql", "-o", "ndjson", query]);
+    assert!(flows.code == 0 && !flows.out.is_empty(), "{}", flows.err);
+    let entity = in_demo(program, &["findings", "list", "--entity", "support-bot", "-o", "ndjson"]);
+    assert!(entity.out.lines().all(|line| line.contains("/support-bot")), "{}", entity.out);
+    assert_eq!(in_demo(program, &["findings", "--severity", "critical", "-o", "ndjson"]).out.lines().count(), 1);
+    let unknown = in_demo(program, &["findings", "show", "zz"]);
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "error: there is no finding zz: `tradewind findings` lists them\n")
+    );
+}
+
+fn answers_in_every_output(program: &Program) {
+    const QUERY: &str =
+        "SELECT 'a' AS word, CAST(1 AS BIGINT) AS number, to_timestamp_micros(0) AS time, NULL AS nothing";
+    let check = |format: &str, expected: &str| {
+        let answer = in_demo(program, &["sql", "-o", format, QUERY]);
+        assert_eq!((answer.code, answer.out.as_str()), (0, expected), "{}", answer.err);
+    };
+    check("csv", "word,number,time,nothing\na,1,1970-01-01T00:00:00Z,\n");
+    let object = r#"{"word":"a","number":1,"time":"1970-01-01T00:00:00Z","nothing":null}"#;
+    check("ndjson", &format!("{object}\n"));
+    check("json", &format!("[\n{object}\n]\n"));
+    let piped = program.run_with_input(&["sql", "--lake", "demo/lake", "-o", "csv"], b"select 1 as a; select 2 as b;");
+    assert_eq!(piped.out, "a\n1\nb\n2\n", "{}", piped.err);
+    let table = in_demo(program, &["sql", "SELECT * FROM flows"]);
+    assert!(table.err.contains("10,000 rows shown; there are more"), "{}", table.err);
+}
+
+fn explains_errors(program: &Program) {
+    let check = |query: &str, expected: &str| {
+        let answer = in_demo(program, &["sql", query]);
+        assert_eq!((answer.code, answer.out.as_str()), (1, ""), "{query}");
+        assert!(answer.err.contains(expected), "{query}: {}", answer.err);
+    };
+    check("SELECT count(* FROM flows", "  SELECT count(* FROM flows\n                 ^");
+    check("SELECT nope FROM flows", "No field named nope. `DESCRIBE flows` lists the columns");
+    check("DROP TABLE flows", "the lake is read only");
+    check("INSERT INTO findings SELECT * FROM findings", "the lake is read only");
+}
+
+#[test]
+fn a_folder_that_is_in_use_is_left_alone() {
+    let program = Program::new();
+    program.file("mine.txt", "");
+    let demo = program.run(&["demo", "--keep", "."]);
+    assert_eq!(demo.code, 64);
+    assert!(demo.err.contains("the folder is not empty"), "{}", demo.err);
+}

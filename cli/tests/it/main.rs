@@ -1,0 +1,9 @@
+//! The program as a user runs it: arguments in, output and exit code out.
+#![allow(clippy::unwrap_used)]
+
+mod arguments;
+mod configuration;
+mod demo;
+mod parse;
+mod program;
+mod sql;

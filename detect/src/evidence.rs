@@ -1,0 +1,72 @@
+//! The SQL that shows a finding's flows. It runs as it is in DataFusion, DuckDB and PostgreSQL.
+
+use crate::network::Port;
+use tradewind_model::time::rfc3339;
+
+/// One edge of the evidence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct EvidenceEdge<'a> {
+    pub(crate) dst_entity: &'a str,
+    pub(crate) port: Port,
+}
+
+/// The query. Without edges it shows everything the source did in that time, which is what remains where they are too
+/// many to be listed.
+///
+/// The literals are `TIMESTAMP WITH TIME ZONE`: DuckDB reads a plain `TIMESTAMP` in the session's time zone when it meets a
+/// column in UTC.
+pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<'_>]) -> String {
+    let mut sql = format!(
+        "SELECT * FROM flows WHERE end_time >= TIMESTAMP WITH TIME ZONE '{}' AND end_time <= TIMESTAMP WITH TIME ZONE '{}' AND src_entity = {}",
+        rfc3339(from),
+        rfc3339(to),
+        literal(src_entity),
+    );
+    let conditions: Vec<String> = edges.iter().map(condition).collect();
+    match conditions.as_slice() {
+        [] => (),
+        [one] => sql.push_str(&format!(" AND {one}")),
+        several => sql.push_str(&format!(" AND (({}))", several.join(") OR ("))),
+    }
+    sql.push_str(" ORDER BY end_time");
+    sql
+}
+
+fn condition(edge: &EvidenceEdge<'_>) -> String {
+    let destination = format!("dst_entity = {}", literal(edge.dst_entity));
+    match edge.port {
+        Port::Number(port) => format!("{destination} AND dst_port = {port}"),
+        Port::Absent => format!("{destination} AND dst_port IS NULL"),
+        Port::Unoriented => format!("{destination} AND NOT is_src_dst_assignment_known"),
+    }
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(edges: &[(&str, Port)], expected: &str) {
+        let edges: Vec<EvidenceEdge<'_>> =
+            edges.iter().map(|&(dst_entity, port)| EvidenceEdge { dst_entity, port }).collect();
+        let from = 1_767_225_600_000_000;
+        let sql = query("-/-/agent/o'neil", from, from + 90_500_000, &edges);
+        let head = "SELECT * FROM flows WHERE end_time >= TIMESTAMP WITH TIME ZONE '2026-01-01T00:00:00Z' \
+                    AND end_time <= TIMESTAMP WITH TIME ZONE '2026-01-01T00:01:30.5Z' \
+                    AND src_entity = '-/-/agent/o''neil'";
+        assert_eq!(sql, format!("{head}{expected} ORDER BY end_time"));
+    }
+
+    #[test]
+    fn every_port_has_its_condition_and_quotes_are_doubled() {
+        check(&[], "");
+        check(&[("x';--", Port::Number(443))], " AND dst_entity = 'x'';--' AND dst_port = 443");
+        check(
+            &[("a", Port::Absent), ("b", Port::Unoriented)],
+            " AND ((dst_entity = 'a' AND dst_port IS NULL) OR (dst_entity = 'b' AND NOT is_src_dst_assignment_known))",
+        );
+    }
+}

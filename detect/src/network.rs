@@ -1,0 +1,206 @@
+//! The names behind the numbers: entities and edges of the network, numbered in the order they were met. The numbers are
+//! for state only; whatever a person sees is ordered by name.
+
+use foldhash::fast::RandomState;
+use hashbrown::{HashMap, HashTable};
+use serde::{Deserialize, Serialize};
+use std::hash::BuildHasher;
+use tradewind_model::entity::EntityKind;
+
+/// Where a flow goes to, beside the responder itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Port {
+    /// A port of the responder.
+    Number(u16),
+    /// The protocol has none, or the log does not say.
+    Absent,
+    /// It is not known which end opened the connection, so that the port may be anybody's. All such flows of a pair are
+    /// one edge: it has a volume, but is never new.
+    Unoriented,
+}
+
+impl Port {
+    const fn code(self) -> u32 {
+        match self {
+            Self::Number(port) => port as u32,
+            Self::Absent => 0x1_0000,
+            Self::Unoriented => 0x1_0001,
+        }
+    }
+}
+
+/// An edge: who talks to whom on which port. The protocol is not part of it, since half of the formats do not log it and
+/// an edge seen by two observers would be two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edge {
+    /// Number of the initiator.
+    pub source: u32,
+    /// Number of the responder.
+    pub destination: u32,
+    /// Its port.
+    pub port: Port,
+}
+
+impl Edge {
+    /// The edge as one number.
+    fn key(self) -> u128 {
+        u128::from(self.source) << 64 | u128::from(self.destination) << 32 | u128::from(self.port.code())
+    }
+
+    /// Destination and port as one number.
+    pub(crate) fn service(self) -> u64 {
+        u64::from(self.destination) << 32 | u64::from(self.port.code())
+    }
+
+    /// The port as a number.
+    pub(crate) fn port_key(self) -> u64 {
+        u64::from(self.port.code())
+    }
+
+    /// Source and destination as one number.
+    pub(crate) fn pair(self) -> u64 {
+        pair(self.source, self.destination)
+    }
+}
+
+/// Two entities as one number.
+pub(crate) fn pair(source: u32, destination: u32) -> u64 {
+    u64::from(source) << 32 | u64::from(destination)
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Entity {
+    name: Box<str>,
+    kind: EntityKind,
+}
+
+/// All entities and edges that were ever met.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Lists", into = "Lists")]
+pub struct Network {
+    entities: Vec<Entity>,
+    edges: Vec<Edge>,
+    entity_numbers: HashTable<u32>,
+    edge_numbers: HashMap<u128, u32, RandomState>,
+    hasher: RandomState,
+}
+
+/// What of [`Network`] is stored: the rest is made from it.
+#[derive(Serialize, Deserialize)]
+struct Lists {
+    entities: Vec<Entity>,
+    edges: Vec<Edge>,
+}
+
+impl Network {
+    /// Number of an entity; met for the first time it gets one. Where flows disagree about its kind, the one that asks for
+    /// more care wins, so that order does not matter.
+    pub(crate) fn entity(&mut self, name: &str, kind: &str) -> u32 {
+        let kind = EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown);
+        let hash = self.hasher.hash_one(name);
+        let entities = &mut self.entities;
+        if let Some(&number) = self.entity_numbers.find(hash, |&number| *entities[number as usize].name == *name) {
+            let known = &mut entities[number as usize].kind;
+            if care(kind) < care(*known) {
+                *known = kind;
+            }
+            return number;
+        }
+        let number = next_number(entities.len());
+        entities.push(Entity { name: name.into(), kind });
+        let hasher = &self.hasher;
+        self.entity_numbers.insert_unique(hash, number, |&number| hasher.hash_one(&*entities[number as usize].name));
+        number
+    }
+
+    /// Number of an edge; met for the first time it gets one.
+    pub(crate) fn edge(&mut self, edge: Edge) -> u32 {
+        *self.edge_numbers.entry(edge.key()).or_insert_with(|| {
+            self.edges.push(edge);
+            next_number(self.edges.len() - 1)
+        })
+    }
+
+    /// Entity id of a number.
+    #[must_use]
+    pub fn name(&self, entity: u32) -> &str {
+        &self.entities[entity as usize].name
+    }
+
+    /// Kind of an entity.
+    #[must_use]
+    pub fn kind(&self, entity: u32) -> EntityKind {
+        self.entities[entity as usize].kind
+    }
+
+    /// How many entities were met.
+    #[must_use]
+    pub fn entity_count(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// How many edges were met.
+    #[must_use]
+    pub fn edge_count(&self) -> usize {
+        self.edges.len()
+    }
+}
+
+/// Rank of a kind when flows disagree: the lowest wins.
+const fn care(kind: EntityKind) -> u8 {
+    match kind {
+        EntityKind::Agent => 0,
+        EntityKind::Service => 1,
+        EntityKind::Host => 2,
+        EntityKind::External => 3,
+        EntityKind::Unknown => 4,
+    }
+}
+
+fn next_number(count: usize) -> u32 {
+    u32::try_from(count).expect("memory ends long before four thousand million entities or edges")
+}
+
+impl From<Lists> for Network {
+    fn from(lists: Lists) -> Self {
+        let mut network = Self::default();
+        for entity in lists.entities {
+            network.entity(&entity.name, entity.kind.as_str());
+        }
+        for edge in lists.edges {
+            network.edge(edge);
+        }
+        network
+    }
+}
+
+impl From<Network> for Lists {
+    fn from(network: Network) -> Self {
+        Self { entities: network.entities, edges: network.edges }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kind_does_not_depend_on_order() {
+        for order in [["unknown", "agent", "service"], ["service", "unknown", "agent"]] {
+            let mut network = Network::default();
+            order.iter().for_each(|kind| assert_eq!(network.entity("a", kind), 0));
+            assert_eq!(network.kind(0), EntityKind::Agent);
+        }
+    }
+
+    #[test]
+    fn ports_do_not_collide() {
+        let mut network = Network::default();
+        let ports = [Port::Number(0), Port::Number(u16::MAX), Port::Absent, Port::Unoriented];
+        for (number, port) in (0..).zip(ports) {
+            assert_eq!(network.edge(Edge { source: 0, destination: 0, port }), number);
+        }
+        let restored = Network::from(Lists::from(network));
+        assert_eq!(restored.edge_count(), 4);
+    }
+}

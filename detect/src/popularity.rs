@@ -1,0 +1,120 @@
+//! How popular an item is among those who could choose it: votes, each voter once, and the mass of outcomes at least as
+//! rare. Who has already voted is the caller's to know.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
+
+/// Votes per item, with the count of counts that tail masses are made of.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Vec<(u64, u32)>", into = "Vec<(u64, u32)>")]
+pub(crate) struct Popularity {
+    votes: HashMap<u64, u32, RandomState>,
+    /// `items_with[c]` is the number of items with c votes.
+    items_with: Vec<u64>,
+    total: u64,
+}
+
+impl Popularity {
+    /// Votes of an item.
+    pub(crate) fn votes(&self, item: u64) -> u32 {
+        self.votes.get(&item).copied().unwrap_or(0)
+    }
+
+    /// One more voter for an item.
+    pub(crate) fn vote(&mut self, item: u64) {
+        let votes = self.votes.entry(item).or_insert(0);
+        let before = *votes as usize;
+        *votes += 1;
+        if self.items_with.len() < before + 2 {
+            self.items_with.resize(before + 2, 0);
+        }
+        self.items_with[before] = self.items_with[before].saturating_sub(1);
+        self.items_with[before + 1] += 1;
+        self.total += 1;
+    }
+
+    /// The masses as they stand, for a whole window's births.
+    pub(crate) fn masses(&self) -> Masses {
+        let total = self.total as f64;
+        let singletons = self.items_with.get(1).copied().unwrap_or(0) as f64;
+        // Good-Turing: what has not been seen is as frequent as what was seen once; smoothed for the start.
+        let missing = (singletons + 1.0) / (total + 2.0);
+        let mut sum = 0.0;
+        let at_most = self.items_with.iter().enumerate().map(|(votes, &items)| {
+            sum += votes as f64 * items as f64;
+            missing + (1.0 - missing) * sum / total.max(1.0)
+        });
+        Masses { at_most: at_most.collect(), missing, total }
+    }
+}
+
+/// Mass of outcomes at most as popular, per number of votes.
+#[derive(Clone, Debug)]
+pub(crate) struct Masses {
+    at_most: Vec<f64>,
+    /// Mass of the items nobody voted for yet.
+    pub(crate) missing: f64,
+    total: f64,
+}
+
+impl Masses {
+    /// Probability that the next vote goes to an item with at most this many votes.
+    pub(crate) fn tail(&self, votes: u32) -> f64 {
+        if votes == 0 {
+            return self.missing;
+        }
+        self.at_most.get(votes as usize).copied().unwrap_or(1.0).min(1.0)
+    }
+
+    /// Mass of this many votes among all that may come next.
+    pub(crate) fn share(&self, votes: u64) -> f64 {
+        (1.0 - self.missing) * votes as f64 / self.total.max(1.0)
+    }
+}
+
+impl From<Vec<(u64, u32)>> for Popularity {
+    fn from(items: Vec<(u64, u32)>) -> Self {
+        let mut popularity = Self::default();
+        for (item, votes) in items {
+            for _ in 0..votes {
+                popularity.vote(item);
+            }
+        }
+        popularity
+    }
+}
+
+impl From<Popularity> for Vec<(u64, u32)> {
+    fn from(popularity: Popularity) -> Self {
+        let mut items: Self = popularity.votes.into_iter().collect();
+        items.sort_unstable();
+        items
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Votes given as items; then the tail of each item of interest.
+    fn check(votes: &[u64], expected: &[(u64, f64)]) {
+        let mut popularity = Popularity::default();
+        votes.iter().for_each(|&item| popularity.vote(item));
+        let restored = Popularity::from(Vec::from(popularity.clone()));
+        for state in [popularity, restored] {
+            let masses = state.masses();
+            for &(item, tail) in expected {
+                assert!((masses.tail(state.votes(item)) - tail).abs() < 1e-12, "{votes:?}, {item}");
+            }
+        }
+    }
+
+    #[test]
+    fn rare_items_have_small_tails() {
+        check(&[], &[(1, 0.5)]);
+        check(&[1], &[(1, 1.0), (2, 2.0 / 3.0)]);
+        // Four votes for 1, one for 2: one singleton, five votes, missing mass 2/7.
+        check(&[1, 1, 1, 1, 2], &[(1, 1.0), (2, 2.0 / 7.0 + 5.0 / 7.0 * 0.2), (3, 2.0 / 7.0)]);
+    }
+}

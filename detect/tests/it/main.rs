@@ -1,0 +1,9 @@
+//! Tests of the engine as a whole: streams in, findings out; p-values when nothing happens; quality on labelled flows.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+mod calibration;
+mod evaluation;
+mod simulation;
+mod stream;
+mod wording;

@@ -1,0 +1,118 @@
+//! CloudWatch Logs envelopes, as a subscription delivers them: JSON objects with log lines in them.
+//!
+//! `{"messageType":"DATA_MESSAGE","owner":…,"logStream":…,"logEvents":[{"id":…,"timestamp":ms,"message":"line"}]}`, often
+//! many without anything between them (AWS, "Real-time processing of log data with subscriptions"). The envelope does not
+//! tell the layout of the lines.
+
+use super::row::{no_words, Origin, Rows};
+use super::text::unusual_line;
+use super::{Layout, NAME};
+use crate::contract::{Decoded, Format, Reason};
+use crate::json_objects::Scanner;
+use serde::Deserialize;
+use std::borrow::Cow;
+use tradewind_model::NULL_NUM;
+
+/// The last millisecond of the year 9999.
+const MILLIS_MAX: i64 = 253_402_300_799_999;
+
+/// Envelopes whose lines have one layout.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CloudWatch {
+    layout: Layout,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    message_type: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    owner: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    log_stream: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    log_events: Option<Vec<Event<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(default)]
+    timestamp: Option<i64>,
+    #[serde(borrow)]
+    message: Cow<'a, str>,
+}
+
+impl CloudWatch {
+    /// Envelopes whose lines have this layout.
+    #[must_use]
+    pub fn new(layout: Layout) -> Self {
+        Self { layout }
+    }
+
+    fn object(&self, object: &[u8], offset: u64, rows: &mut Rows<'_>, out: &mut Decoded) {
+        let text = match std::str::from_utf8(object) {
+            Ok(text) => text,
+            Err(error) => {
+                let detail = format!("byte {} of the object is not UTF-8", error.valid_up_to());
+                return out.reject(Reason::InvalidUtf8, detail, offset, object);
+            }
+        };
+        let envelope: Envelope<'_> = match serde_json::from_str(text) {
+            Ok(envelope) => envelope,
+            Err(error) => return out.reject(Reason::BadJson, error.to_string(), offset, object),
+        };
+        if envelope.message_type.as_deref() == Some("CONTROL_MESSAGE") {
+            return;
+        }
+        let Some(events) = &envelope.log_events else {
+            let detail = "not a CloudWatch Logs envelope: no `logEvents`".to_owned();
+            return out.reject(Reason::BadJson, detail, offset, object);
+        };
+        for (index, event) in (0..).zip(events) {
+            let logged_time = event.timestamp.filter(|millis| (0..=MILLIS_MAX).contains(millis));
+            let origin = Origin {
+                offset,
+                index: Some(index),
+                logged_time: logged_time.map_or(NULL_NUM, |millis| millis * 1000),
+                account: present(envelope.owner.as_deref()),
+                observer: present(envelope.log_stream.as_deref().map(interface_of)),
+            };
+            unusual_line(&self.layout, rows, &mut no_words(), &event.message, &origin, out);
+        }
+    }
+}
+
+impl Format for CloudWatch {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn decode(&self, input: &[u8], offset: u64, out: &mut Decoded) {
+        let mut rows = Rows::new(&self.layout, out);
+        let mut scanner = Scanner::default();
+        let mut start = 0;
+        while start < input.len() {
+            let end = scanner.next_end(input, start).unwrap_or(input.len());
+            let leading = input[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let object = input[start + leading..end].trim_ascii_end();
+            if !object.is_empty() {
+                self.object(object, offset + (start + leading) as u64, &mut rows, out);
+            }
+            start = end;
+        }
+        rows.finish(out);
+    }
+}
+
+fn present(word: Option<&str>) -> &str {
+    word.filter(|word| !word.is_empty()).unwrap_or("-")
+}
+
+/// The stream of an interface is named `eni-…-all`, `-accept` or `-reject` (AWS, "Publish flow logs to CloudWatch Logs").
+fn interface_of(stream: &str) -> &str {
+    if !stream.starts_with("eni-") {
+        return stream;
+    }
+    ["-all", "-accept", "-reject"].iter().find_map(|suffix| stream.strip_suffix(suffix)).unwrap_or(stream)
+}

@@ -1,0 +1,363 @@
+//! From a record's values to the columns of a flow. Not the reading of text or JSON.
+//!
+//! **Ends.** `src` is the peer that opened the connection to the proxy: the direct remote address if it is logged, else
+//! the remote address, unless its port is 0 or not logged: then Envoy may have taken it from `X-Forwarded-For`, which
+//! anybody can write. It stays in `unmapped` and `src_ip` is null. `dst` is the real responder. For an inbound record
+//! (cluster `inbound|…`, the proxy beside the server) that is the downstream local address, the workload's own; for all
+//! others the upstream host, else the downstream local address. The address that an outbound client asked for (a service's
+//! virtual address) stays in `unmapped` as `downstream_local_address`; the proxy's own address towards the upstream, by
+//! which the other side sees this flow, is `post_nat_src_*`. Sockets, internal listeners and names are no addresses.
+//!
+//! **Vantage.** Istio names its clusters `inbound|port|…` and `outbound|port|subset|host`; `InboundPassthroughCluster…`,
+//! `PassthroughCluster` and `BlackHoleCluster` are its own too. Any other proxy is `proxy`.
+//!
+//! **Size.** `bytes_out` is what the proxy received from downstream and `bytes_in` what it sent there: body bytes for
+//! HTTP, all payload for TCP. Envoy counts no packets.
+//!
+//! **Identity.** The initiator proved the URI in its certificate (`downstream_peer_uri_san`); the responder's is the local
+//! certificate's on the server side, the upstream peer's on the client side.
+
+use super::address::{self, Address, BadAddress};
+use super::flags::{self, Evidence};
+use super::record::Record;
+use super::slot::Slot;
+use super::{resource, unmapped};
+use crate::contract::Reason;
+use crate::number;
+use tradewind_model::flow::{
+    APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_IP, DST_PORT, DST_PRINCIPAL, DST_VERIFIED, ENCRYPTION, END_TIME,
+    IS_SRC_DST_ASSIGNMENT_KNOWN, OBSERVER, OPERATION, OPERATION_STATUS, ORIENTATION, OUTCOME, OUTCOME_REASON, POLICY,
+    POSITION_OFFSET, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE, RESULT,
+    SERVER_NAME, SOURCE, SRC_IP, SRC_PORT, SRC_PRINCIPAL, SRC_VERIFIED, START_TIME, STATUS_CODE, TIME_QUALITY,
+    TLS_VERSION, TRACE_ID, UNMAPPED, VANTAGE, VERDICT,
+};
+use tradewind_model::outcome::{Verdict, outcome};
+use tradewind_model::{FlowBatch, NumCol, TextCol, protocol};
+
+/// The word in the column `source`.
+pub(super) const SOURCE_NAME: &str = "envoy";
+
+/// Why a record is rejected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+}
+
+impl Fault {
+    pub(super) fn time(value: &str) -> Self {
+        Self::value(Reason::BadTime, Slot::StartTime, value)
+    }
+
+    fn value(reason: Reason, slot: Slot, value: &str) -> Self {
+        let shown: String = value.chars().take(80).collect();
+        Self { reason, detail: format!("{}: `{shown}`", slot.name()) }
+    }
+}
+
+/// Where the proxy stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Vantage {
+    Source,
+    Destination,
+    Proxy,
+}
+
+impl Vantage {
+    fn of(cluster: Option<&str>) -> Self {
+        match cluster {
+            Some(name) if name.starts_with("inbound|") || name.starts_with("InboundPassthroughCluster") => Self::Destination,
+            Some(name) if name.starts_with("outbound|") || name == "PassthroughCluster" || name == "BlackHoleCluster" => {
+                Self::Source
+            }
+            _ => Self::Proxy,
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// Writes records as rows; keeps scratch between them.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    unmapped: String,
+}
+
+impl Columns {
+    /// Sets the columns of the row being built.
+    pub(super) fn write(&mut self, record: &Record<'_>, position: u64, flows: &mut FlowBatch) -> Result<(), Fault> {
+        let mut row = Row { record, flows, used: 0 };
+        row.times()?;
+        row.ends()?;
+        let is_http = row.request()?;
+        row.outcome(is_http)?;
+        row.identity();
+        row.origin();
+        let left = !row.used;
+        flows.set_num(POSITION_OFFSET, i64::try_from(position).unwrap_or(i64::MAX));
+        unmapped::write(record, left, &mut self.unmapped);
+        if !self.unmapped.is_empty() {
+            flows.set_text(UNMAPPED, &self.unmapped);
+        }
+        Ok(())
+    }
+
+    /// Gives all rows from `first` on what every record of this format shares.
+    pub(super) fn complete(first: usize, flows: &mut FlowBatch) {
+        if flows.len() > first {
+            flows.fill_text(SOURCE, first, SOURCE_NAME);
+            flows.fill_text(ORIENTATION, first, "log");
+            flows.fill_num(IS_SRC_DST_ASSIGNMENT_KNOWN, first, 1);
+        }
+    }
+}
+
+/// The row being built.
+struct Row<'r, 'a, 'f> {
+    record: &'r Record<'a>,
+    flows: &'f mut FlowBatch,
+    /// Bits of the slots whose values are in columns; the others go to `unmapped`.
+    used: u64,
+}
+
+impl<'r> Row<'r, '_, '_> {
+    /// The text of a slot; it counts as used.
+    fn take(&mut self, slot: Slot) -> Option<&'r str> {
+        let text = self.record.text(slot)?;
+        self.used |= slot.bit();
+        Some(text)
+    }
+
+    /// A whole number that is not negative.
+    fn number(&mut self, slot: Slot) -> Result<Option<i64>, Fault> {
+        let Some(text) = self.take(slot) else { return Ok(None) };
+        number::digits(text.as_bytes()).map(Some).ok_or_else(|| Fault::value(Reason::BadNumber, slot, text))
+    }
+
+    fn set_text(&mut self, column: TextCol, text: Option<&str>) {
+        if let Some(text) = text {
+            self.flows.set_text(column, text);
+        }
+    }
+
+    fn set_num(&mut self, column: NumCol, number: Option<i64>) {
+        if let Some(number) = number {
+            self.flows.set_num(column, number);
+        }
+    }
+
+    fn times(&mut self) -> Result<(), Fault> {
+        let duration = self.number(Slot::Duration)?;
+        let Some(start) = self.record.start_time else {
+            self.flows.set_text(TIME_QUALITY, "missing");
+            return Ok(());
+        };
+        let end = duration.unwrap_or(0).checked_mul(1000).and_then(|micros| start.checked_add(micros));
+        let too_long = || Fault::value(Reason::BadNumber, Slot::Duration, self.record.text(Slot::Duration).unwrap_or(""));
+        let end = end.ok_or_else(too_long)?;
+        self.flows.set_num(START_TIME, start);
+        self.flows.set_num(END_TIME, end);
+        Ok(())
+    }
+
+    /// The address in a slot, or in a slot without port and one with it.
+    fn address(&self, whole: Slot, parts: Option<(Slot, Slot)>) -> Result<Option<(Address<'r>, u64)>, Fault> {
+        let read = |slot: Slot| -> Result<Option<Address<'r>>, Fault> {
+            let Some(text) = self.record.text(slot) else { return Ok(None) };
+            address::parse(text).map_err(|BadAddress| Fault::value(Reason::BadAddress, slot, text))
+        };
+        if let Some(address) = read(whole)? {
+            return Ok(Some((address, whole.bit())));
+        }
+        let Some((ip, port)) = parts else { return Ok(None) };
+        let Some(address) = read(ip)? else { return Ok(None) };
+        let Some(text) = self.record.text(port) else { return Ok(Some((address, ip.bit()))) };
+        let number = text.parse().map_err(|_| Fault::value(Reason::BadNumber, port, text))?;
+        Ok(Some((Address { port: Some(number), ..address }, ip.bit() | port.bit())))
+    }
+
+    fn ends(&mut self) -> Result<(), Fault> {
+        let vantage = Vantage::of(self.record.text(Slot::UpstreamCluster));
+        self.flows.set_text(VANTAGE, vantage.as_str());
+
+        let direct = self.address(Slot::DownstreamDirect, Some((Slot::DownstreamDirectIp, Slot::DownstreamDirectPort)))?;
+        let remote = self.address(Slot::DownstreamRemote, Some((Slot::DownstreamRemoteIp, Slot::DownstreamRemotePort)))?;
+        let remote = remote.filter(|(address, _)| address.port.is_some_and(|port| port != 0));
+        if let Some((address, bits)) = direct.or(remote) {
+            self.used |= bits;
+            self.end(SRC_IP, SRC_PORT, &address);
+        }
+
+        let local = self.address(Slot::DownstreamLocal, Some((Slot::DownstreamLocalIp, Slot::DownstreamLocalPort)))?;
+        let host = match self.address(Slot::UpstreamHost, None)? {
+            Some(host) => Some(host),
+            None => self.address(Slot::UpstreamRemote, Some((Slot::UpstreamRemoteIp, Slot::UpstreamRemotePort)))?,
+        };
+        let upstream_local = self.address(Slot::UpstreamLocal, None)?;
+        let (responder, is_upstream) = match vantage {
+            // A sidecar hands inbound traffic to its workload over loopback, which names nobody.
+            Vantage::Destination => (local.or(host.filter(|(address, _)| !address.is_loopback)), false),
+            Vantage::Source | Vantage::Proxy => {
+                let is_upstream = host.is_some();
+                (host.or(local), is_upstream)
+            }
+        };
+        if let Some((address, bits)) = responder {
+            self.used |= bits;
+            self.end(DST_IP, DST_PORT, &address);
+        }
+        if let Some((address, bits)) = upstream_local.filter(|_| is_upstream) {
+            self.used |= bits;
+            self.end(POST_NAT_SRC_IP, POST_NAT_SRC_PORT, &address);
+        }
+        self.drop_repeated_addresses();
+        Ok(())
+    }
+
+    fn end(&mut self, ip: TextCol, port: NumCol, address: &Address<'_>) {
+        self.flows.set_text(ip, &address.ip);
+        self.set_num(port, address.port.filter(|&port| port != 0).map(i64::from));
+    }
+
+    /// An address that says what a column already says is not kept a second time.
+    fn drop_repeated_addresses(&mut self) {
+        const WHOLE: [Slot; 5] =
+            [Slot::DownstreamDirect, Slot::DownstreamRemote, Slot::DownstreamLocal, Slot::UpstreamHost, Slot::UpstreamRemote];
+        for slot in WHOLE {
+            let Some(text) = self.record.text(slot).filter(|_| self.used & slot.bit() == 0) else { continue };
+            let is_repeated =
+                |other: &Slot| self.used & other.bit() != 0 && self.record.text(*other) == Some(text);
+            if WHOLE.iter().any(is_repeated) {
+                self.used |= slot.bit();
+            }
+        }
+    }
+
+    /// What was asked; whether it was HTTP.
+    fn request(&mut self) -> Result<bool, Fault> {
+        let code = self.number(Slot::ResponseCode)?;
+        if code.is_some_and(|code| code > 999) {
+            return Err(Fault::value(Reason::BadNumber, Slot::ResponseCode, self.record.text(Slot::ResponseCode).unwrap_or("")));
+        }
+        let version = self.record.text(Slot::Protocol);
+        let is_http =
+            version.is_some() || self.record.text(Slot::Method).is_some() || code.is_some_and(|code| code > 0);
+        let number = if version == Some("HTTP/3") { protocol::UDP } else { protocol::TCP };
+        self.flows.set_num(PROTOCOL_NUM, number);
+        self.set_text(PROTOCOL, protocol::name(number));
+        self.flows.set_text(RECORD_KIND, if is_http { "request" } else { "connection" });
+        if is_http {
+            let is_grpc = self.record.text(Slot::GrpcStatus).is_some()
+                || self.record.text(Slot::ContentType).is_some_and(|kind| kind.starts_with("application/grpc"));
+            self.flows.set_text(APP_PROTOCOL, if is_grpc { "grpc" } else { "http" });
+            let status = self.record.text(Slot::ResponseCode).filter(|_| code.is_some_and(|code| code > 0));
+            self.set_text(OPERATION_STATUS, status);
+        }
+        let (method, target) = (self.take(Slot::Method), self.take(Slot::Path));
+        self.set_text(OPERATION, method);
+        self.set_text(RESOURCE, target.map(resource::path));
+        let server_name = match self.take(Slot::ServerName) {
+            Some(name) => Some(name),
+            None => self.take(Slot::Authority).map(address::host_of_authority),
+        };
+        self.set_text(SERVER_NAME, server_name);
+        self.trace();
+        Ok(is_http)
+    }
+
+    fn trace(&mut self) {
+        // W3C Trace Context: version-traceid-parentid-flags.
+        let of_parent = |parent: &'r str| parent.split('-').nth(1).filter(|id| id.len() == 32);
+        let trace = if let Some(id) = self.take(Slot::TraceId) {
+            Some(id)
+        } else if let Some(id) = self.record.text(Slot::TraceParent).and_then(of_parent) {
+            Some(id)
+        } else {
+            self.take(Slot::RequestId)
+        };
+        self.set_text(TRACE_ID, trace);
+    }
+
+    fn outcome(&mut self, is_http: bool) -> Result<(), Fault> {
+        let (received, sent) = (self.number(Slot::BytesReceived)?, self.number(Slot::BytesSent)?);
+        self.set_num(BYTES_OUT, received);
+        self.set_num(BYTES_IN, sent);
+        let record = self.record;
+        let cluster = record.text(Slot::UpstreamCluster);
+        let short = self.take(Slot::ResponseFlags);
+        let flags = if short.is_some() { short } else { self.take(Slot::ResponseFlagsLong) };
+        let evidence = Evidence {
+            flags,
+            flags_logged: record.is_logged(Slot::ResponseFlags) || record.is_logged(Slot::ResponseFlagsLong),
+            is_http,
+            code: self.number(Slot::ResponseCode)?,
+            bytes_sent: sent,
+            bytes_received: received,
+            code_details: record.text(Slot::ResponseCodeDetails),
+            termination_details: record.text(Slot::TerminationDetails),
+            upstream_failure: record.text(Slot::UpstreamFailure),
+            downstream_failure: record.text(Slot::DownstreamFailure),
+            // Istio with REGISTRY_ONLY: https://istio.io "Accessing External Services".
+            is_black_hole: cluster == Some("BlackHoleCluster") || record.text(Slot::RouteName) == Some("block_all"),
+        };
+        let judgement = flags::judge(&evidence);
+        self.set_text(VERDICT, judgement.verdict.map(Verdict::as_str));
+        self.set_text(RESULT, judgement.result.map(|result| result.as_str()));
+        self.flows.set_text(OUTCOME, outcome(judgement.verdict, judgement.result).as_str());
+        self.set_text(POLICY, judgement.policy);
+        self.set_text(STATUS_CODE, flags);
+        const REASONS: [Slot; 4] =
+            [Slot::ResponseCodeDetails, Slot::TerminationDetails, Slot::UpstreamFailure, Slot::DownstreamFailure];
+        let reason = REASONS.into_iter().find(|&slot| record.text(slot).is_some()).and_then(|slot| self.take(slot));
+        self.set_text(OUTCOME_REASON, reason);
+        Ok(())
+    }
+
+    fn identity(&mut self) {
+        let peer = self.principal(Slot::PeerUriSan);
+        if peer.is_some() {
+            self.set_text(SRC_PRINCIPAL, peer);
+            self.flows.set_num(SRC_VERIFIED, 1);
+        }
+        let local = self.principal(Slot::LocalUriSan);
+        if local.is_some() {
+            self.set_text(DST_PRINCIPAL, local);
+        } else if let Some(upstream) = self.principal(Slot::UpstreamPeerUriSan) {
+            self.flows.set_text(DST_PRINCIPAL, upstream);
+            self.flows.set_num(DST_VERIFIED, 1);
+        }
+        let has_certificate = peer.is_some()
+            || self.record.text(Slot::PeerSubject).is_some()
+            || self.record.text(Slot::PeerFingerprint).is_some();
+        let version = self.take(Slot::TlsVersion);
+        self.set_text(TLS_VERSION, version);
+        if has_certificate {
+            self.flows.set_text(ENCRYPTION, "mtls");
+        } else if version.is_some() {
+            self.flows.set_text(ENCRYPTION, "tls");
+        }
+    }
+
+    /// The SPIFFE id among the URIs of a certificate, else the first URI. Where there are several, all stay in `unmapped`.
+    fn principal(&mut self, slot: Slot) -> Option<&'r str> {
+        let text = self.record.text(slot)?;
+        if !text.contains(',') {
+            self.used |= slot.bit();
+        }
+        let mut names = text.split(',').map(str::trim);
+        let first = names.clone().next();
+        names.find(|name| name.starts_with("spiffe://")).or(first)
+    }
+
+    fn origin(&mut self) {
+        let pod = self.take(Slot::PodName);
+        let observer = if pod.is_some() { pod } else { self.take(Slot::Hostname) };
+        self.set_text(OBSERVER, observer);
+    }
+}

@@ -1,0 +1,123 @@
+//! The column `unmapped`: left-over values as a JSON object. Which values are left over is decided in `mapping`.
+
+use super::record::{Record, Value};
+use super::slot::Slot;
+
+/// Most bytes of one text; a longer one is cut.
+const TEXT_BYTES_MAX: usize = 1024;
+/// Most bytes of the object; further values are left out, and the key `truncated` says so.
+const OBJECT_BYTES_MAX: usize = 16 * 1024;
+
+/// Writes the slots whose bits are in `left` and all extras to `object`; leaves it empty when there are none.
+pub(super) fn write(record: &Record<'_>, left: u64, object: &mut String) {
+    object.clear();
+    let mut bits = left & record.present();
+    while bits != 0 {
+        let slot = Slot::ALL[bits.trailing_zeros() as usize];
+        bits &= bits - 1;
+        if let Some(value) = record.get(slot) {
+            member(slot.name(), value, object);
+        }
+    }
+    for (name, value) in record.extras() {
+        member(name, value, object);
+    }
+    if !object.is_empty() {
+        object.push('}');
+    }
+}
+
+fn member(name: &str, value: &Value<'_>, object: &mut String) {
+    let start = object.len();
+    object.push(if start == 0 { '{' } else { ',' });
+    text(name, object);
+    object.push(':');
+    match value {
+        Value::Text(value) => text(value, object),
+        Value::Number(value) | Value::Json(value) => object.push_str(value),
+        Value::Redacted => object.push_str("\"[redacted]\""),
+    }
+    if object.len() > OBJECT_BYTES_MAX {
+        object.truncate(start);
+        const MARK: &str = "\"truncated\":true";
+        if !object.ends_with(MARK) {
+            object.push(if start == 0 { '{' } else { ',' });
+            object.push_str(MARK);
+        }
+    }
+}
+
+/// Writes a JSON string.
+fn text(text: &str, object: &mut String) {
+    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
+    object.push('"');
+    let mut clean = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        object.push_str(&text[clean..index]);
+        clean = index + 1;
+        match byte {
+            b'"' => object.push_str("\\\""),
+            b'\\' => object.push_str("\\\\"),
+            b'\t' => object.push_str("\\t"),
+            other => {
+                const HEX: &[u8; 16] = b"0123456789abcdef";
+                object.push_str("\\u00");
+                object.push(char::from(HEX[usize::from(other >> 4)]));
+                object.push(char::from(HEX[usize::from(other & 15)]));
+            }
+        }
+    }
+    object.push_str(&text[clean..]);
+    object.push('"');
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn object(extras: &[(&'static str, Value<'static>)]) -> String {
+        let mut record = Record::new();
+        for (name, value) in extras {
+            record.set_extra(Cow::Borrowed(name), value.clone()).unwrap();
+        }
+        let mut object = String::new();
+        write(&record, u64::MAX, &mut object);
+        object
+    }
+
+    #[test]
+    fn values_are_written_as_json() {
+        let text = "a\"b\\c\td\u{1}é";
+        let found = object(&[
+            ("text", Value::Text(Cow::Borrowed(text))),
+            ("number", Value::Number("1.50")),
+            ("nested", Value::Json("{\"a\":[1]}")),
+            ("cookie", Value::Redacted),
+        ]);
+        let parsed: serde_json::Value = serde_json::from_str(&found).unwrap();
+        let expected = serde_json::json!({"text": text, "number": 1.5, "nested": {"a": [1]}, "cookie": "[redacted]"});
+        assert_eq!(parsed, expected);
+        assert_eq!(object(&[]), "");
+    }
+
+    #[test]
+    fn long_texts_and_objects_are_cut() {
+        let long = "é".repeat(2000);
+        let found = object(&[("a", Value::Text(Cow::Owned(long)))]);
+        let parsed: serde_json::Value = serde_json::from_str(&found).unwrap();
+        assert_eq!(parsed["a"].as_str().map(str::len), Some(TEXT_BYTES_MAX));
+        let names: Vec<&'static str> = (0..200).map(|index| &*format!("name{index}").leak()).collect();
+        let extras: Vec<_> = names.iter().map(|name| (*name, Value::Text(Cow::Owned("x".repeat(1000))))).collect();
+        let found = object(&extras);
+        let parsed: serde_json::Value = serde_json::from_str(&found).unwrap();
+        assert_eq!(parsed["truncated"], true);
+        assert!(found.len() < OBJECT_BYTES_MAX + 32);
+        let nested: &'static str = format!("[{}]", "1,".repeat(20_000) + "1").leak();
+        assert_eq!(object(&[("a", Value::Json(nested))]), "{\"truncated\":true}");
+    }
+}

@@ -1,0 +1,11 @@
+//! Formats seen from outside: samples against their expected parse, hostile input, streams and detection.
+
+#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+
+mod detection;
+mod streams;
+mod vpc;
+mod vpc_mapping;
+mod vpc_parquet;
+mod vpc_properties;
+mod vpc_samples;

@@ -1,0 +1,254 @@
+//! Unpacking and cutting of streams: truncated, damaged, hostile and merely unusual ones.
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use std::io::{self, Cursor, Read, Write};
+use tradewind_formats::framing::{ChunkSizes, Chunks, Piece, Records};
+use tradewind_formats::unpack::{Limits, Packing, UnpackError, Unpacked};
+use tradewind_formats::{Reason, Reject};
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+/// Whole records with their offsets, and rejects, of a stream.
+#[derive(Debug, Default)]
+struct Seen {
+    chunks: Vec<(u64, Vec<u8>)>,
+    rejects: Vec<Reject>,
+}
+
+impl Seen {
+    fn bytes(&self) -> Vec<u8> {
+        self.chunks.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect()
+    }
+}
+
+fn read<R: Read>(mut chunks: Chunks<R>) -> io::Result<Seen> {
+    let (mut seen, mut buffer) = (Seen::default(), Vec::new());
+    while let Some(piece) = chunks.next(&mut buffer)? {
+        match piece {
+            Piece::Records { offset } => seen.chunks.push((offset, buffer.clone())),
+            Piece::Reject(reject) => seen.rejects.push(reject),
+        }
+        assert!(buffer.capacity() <= 64 * 1024 * 1024, "memory is bounded");
+    }
+    Ok(seen)
+}
+
+fn unpack(bytes: &[u8]) -> Seen {
+    read(Chunks::lines(Unpacked::new(bytes, Limits::default()).unwrap())).unwrap()
+}
+
+fn lines(count: usize) -> Vec<u8> {
+    (0..count).flat_map(|line| format!("line {line} of the log, number {}\n", line * 7919 % 1000).into_bytes()).collect()
+}
+
+#[test]
+fn every_packing_gives_the_same_lines() {
+    let text = lines(100_000);
+    let (head, tail) = text.split_at(text.len() / 3);
+    let members = [gzip(head), gzip(b""), gzip(tail)].concat();
+    let frames = [zstd(head), zstd(tail)].concat();
+    for (packed, packing) in [
+        (text.clone(), Packing::None),
+        (gzip(&text), Packing::Gzip),
+        (members, Packing::Gzip),
+        (zstd(&text), Packing::Zstd),
+        (frames, Packing::Zstd),
+    ] {
+        assert_eq!(Packing::of(&packed), packing);
+        let mut unpacked = Unpacked::new(packed.as_slice(), Limits::default()).unwrap();
+        let mut out = Vec::new();
+        unpacked.read_to_end(&mut out).unwrap();
+        assert!(out == text);
+        assert_eq!(unpacked.unpacked_bytes(), text.len() as u64);
+        assert_eq!(unpacked.packed_bytes(), packed.len() as u64);
+        let seen = unpack(&packed);
+        assert!(seen.bytes() == text);
+        assert_eq!(seen.rejects, []);
+        assert!(seen.chunks.len() > 2 && seen.chunks.iter().all(|(_, chunk)| chunk.ends_with(b"\n")));
+    }
+}
+
+#[test]
+fn a_cut_stream_gives_what_was_whole_and_a_reject() {
+    let text = lines(100_000);
+    for packed in [gzip(&text), zstd(&text)] {
+        for cut in [packed.len() / 2, packed.len() - 1] {
+            let seen = unpack(&packed[..cut]);
+            let whole = seen.bytes();
+            assert!(text.starts_with(&whole));
+            assert!(whole.ends_with(b"\n") && whole.len() > text.len() / 4);
+            let [reject] = seen.rejects.as_slice() else { panic!("{:?}", seen.rejects) };
+            assert_eq!((reject.reason, reject.offset), (Reason::TruncatedInput, whole.len() as u64));
+            assert!(text[whole.len()..].starts_with(&reject.bytes));
+            assert!(reject.detail.contains("ends in the middle"), "{}", reject.detail);
+        }
+        // A head that is cut before anything could be unpacked is told too.
+        assert_eq!(unpack(&packed[..6]).rejects[0].reason, Reason::TruncatedInput);
+    }
+}
+
+#[test]
+fn a_damaged_stream_is_told_apart_from_a_cut_one() {
+    let text = lines(100_000);
+    for packed in [gzip(&text), zstd(&text)] {
+        let mut damaged = packed.clone();
+        let middle = packed.len() / 2;
+        damaged[middle..middle + 64].fill(0xff);
+        let seen = unpack(&damaged);
+        assert_eq!(seen.rejects.len(), 1);
+        assert_eq!(seen.rejects[0].reason, Reason::CorruptInput, "{}", seen.rejects[0].detail);
+    }
+    let trailing = [gzip(&text), b"no gzip".to_vec()].concat();
+    let seen = unpack(&trailing);
+    assert!(seen.bytes() == text);
+    assert_eq!(seen.rejects[0].reason, Reason::CorruptInput);
+    // The checksum at the end is wrong though every byte could be unpacked.
+    let mut sum = gzip(&text);
+    let at = sum.len() - 6;
+    sum[at] ^= 1;
+    assert_eq!(unpack(&sum).rejects[0].reason, Reason::CorruptInput);
+}
+
+#[test]
+fn bombs_stop_at_the_limit() {
+    let limits = Limits { ratio_max: 250, unpacked_bytes_max: 8 * 1024 * 1024 };
+    let zeros = vec![b'0'; 64 * 1024 * 1024];
+    let mut rows = lines(1);
+    rows.resize(64 * 1024 * 1024, b'\n');
+    for packed in [gzip(&zeros), zstd(&zeros), gzip(&rows)] {
+        let mut unpacked = Unpacked::new(packed.as_slice(), limits).unwrap();
+        let error = io::copy(&mut unpacked, &mut io::sink()).unwrap_err();
+        assert!(matches!(UnpackError::of(&error), Some(UnpackError::Limit { .. })), "{error}");
+        assert!(unpacked.unpacked_bytes() < 12 * 1024 * 1024);
+        let seen = read(Chunks::lines(Unpacked::new(packed.as_slice(), limits).unwrap())).unwrap();
+        assert_eq!(seen.rejects.last().unwrap().reason, Reason::DecompressionLimit);
+    }
+    // Under one of both limits nothing stops.
+    let small = gzip(&zeros[..4 * 1024 * 1024]);
+    let mut unpacked = Unpacked::new(small.as_slice(), limits).unwrap();
+    assert_eq!(io::copy(&mut unpacked, &mut io::sink()).unwrap(), 4 * 1024 * 1024);
+    assert!(small.len() * 250 < 4 * 1024 * 1024);
+}
+
+#[test]
+fn a_line_of_100_mb_is_skipped() {
+    let long = io::repeat(b'x').take(100_000_000);
+    let stream = Cursor::new(b"first\n".to_vec()).chain(long).chain(Cursor::new(b"\nlast\n".to_vec()));
+    let seen = read(Chunks::lines(stream)).unwrap();
+    assert_eq!(seen.bytes(), b"first\nlast\n");
+    assert_eq!(seen.chunks.last().unwrap().0, 100_000_007);
+    let [reject] = seen.rejects.as_slice() else { panic!("{:?}", seen.rejects.len()) };
+    assert_eq!((reject.reason, reject.offset, reject.length), (Reason::RecordTooLong, 6, 100_000_001));
+    assert_eq!(reject.bytes.len(), 64 * 1024);
+}
+
+#[test]
+fn ends_and_beginnings() {
+    let check = |text: &[u8], expected: &[u8], offset: u64| {
+        let seen = read(Chunks::lines(text)).unwrap();
+        assert_eq!(seen.bytes(), expected);
+        assert_eq!(seen.chunks.first().map_or(0, |(offset, _)| *offset), offset);
+        assert_eq!(seen.rejects, []);
+    };
+    check(b"", b"", 0);
+    check(b"a\nhalf", b"a\nhalf", 0);
+    check(b"a\r\nb\r\n", b"a\r\nb\r\n", 0);
+    check(b"\xef\xbb\xbfa\n", b"a\n", 3);
+    check(b"\xef\xbb\xbf", b"", 0);
+    check(b"\xef\xbb", b"\xef\xbb", 0);
+}
+
+#[test]
+fn the_head_is_seen_and_read_again() {
+    let text = lines(10_000);
+    let mut chunks = Chunks::lines(text.as_slice());
+    assert_eq!(chunks.head(64 * 1024), &text[..64 * 1024]);
+    chunks.skip(text.iter().position(|&byte| byte == b'\n').unwrap() + 1);
+    let seen = read(chunks).unwrap();
+    let first = seen.chunks[0].0 as usize;
+    assert!(first > 0 && seen.bytes() == text[first..]);
+}
+
+#[test]
+fn an_error_of_the_source_is_no_reject() {
+    struct Fails;
+    impl Read for Fails {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("disk"))
+        }
+    }
+    for source in [b"a\nhalf".to_vec(), gzip(&lines(10))[..20].to_vec()] {
+        let stream = Cursor::new(source).chain(Fails);
+        let error = read(Chunks::lines(Unpacked::new(stream, Limits::default()).unwrap())).unwrap_err();
+        assert_eq!(error.to_string(), "disk");
+    }
+    let mut chunks = Chunks::lines(Cursor::new(b"a\nhalf".to_vec()).chain(Fails));
+    let mut buffer = Vec::new();
+    assert_eq!(chunks.next(&mut buffer).unwrap(), Some(Piece::Records { offset: 0 }));
+    assert_eq!(buffer, b"a\n");
+    assert!(chunks.next(&mut buffer).is_err());
+}
+
+/// Gives out few bytes at a time.
+struct Slow<'a>(&'a [u8], usize);
+
+impl Read for Slow<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.1.min(buffer.len()).min(self.0.len());
+        buffer[..count].copy_from_slice(&self.0[..count]);
+        self.0 = &self.0[count..];
+        Ok(count)
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_between_chunks(
+        text in proptest::collection::vec(prop_oneof![4 => Just(b'\n'), 1 => any::<u8>(), 6 => b'a'..b'z', 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'{'), 2 => Just(b'}')], 0..600),
+        chunk_bytes in 1usize..80,
+        record_bytes_max in 1usize..60,
+        step in 1usize..50,
+        json in any::<bool>(),
+    ) {
+        let records = if json { Records::JsonObjects } else { Records::Lines };
+        let sizes = ChunkSizes { chunk_bytes, record_bytes_max };
+        let seen = read(Chunks::new(Slow(&text, step), records, sizes)).unwrap();
+        // Chunks and rejects, in order of offset, are the whole text.
+        let mut pieces: Vec<(u64, u64, &[u8])> =
+            seen.chunks.iter().map(|(offset, bytes)| (*offset, bytes.len() as u64, bytes.as_slice())).collect();
+        pieces.extend(seen.rejects.iter().map(|reject| (reject.offset, reject.length, reject.bytes.as_slice())));
+        pieces.sort_unstable();
+        let mut next = 0;
+        for (offset, length, bytes) in pieces {
+            prop_assert_eq!(offset, next);
+            prop_assert!(text[offset as usize..].starts_with(bytes));
+            next += length;
+        }
+        prop_assert_eq!(next, text.len() as u64);
+        if !json {
+            for (_, chunk) in &seen.chunks {
+                for line in chunk.split_inclusive(|&byte| byte == b'\n') {
+                    prop_assert!(line.len() <= record_bytes_max.max(chunk_bytes), "{} bytes", line.len());
+                }
+            }
+            prop_assert!(seen.rejects.iter().all(|reject| reject.length > record_bytes_max as u64));
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_unpacking_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), packing in 0..3) {
+        let head: &[u8] = [&[0x1f, 0x8b, 8, 0][..], &[0x28, 0xb5, 0x2f, 0xfd][..], &[][..]][packing as usize];
+        let bytes = [head, &bytes].concat();
+        unpack(&bytes);
+    }
+}

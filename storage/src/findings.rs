@@ -1,0 +1,67 @@
+//! Findings into the lake.
+
+use crate::error::CommitError;
+use crate::lake::Lake;
+use crate::rows::{Cell, partitioned};
+use crate::write::stage_rows;
+use deltalake::kernel::Action;
+use deltalake::kernel::transaction::CommitBuilder;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use tradewind_model::Finding;
+use tradewind_model::table::FINDINGS;
+
+impl Lake {
+    /// Appends findings. A later row of one id replaces an earlier one for readers: they take the row with the newest
+    /// `recorded_time`.
+    ///
+    /// # Errors
+    /// The lake cannot be written.
+    pub async fn append_findings(&self, findings: &[Finding], recorded_time: i64) -> Result<(), CommitError> {
+        if findings.is_empty() {
+            return Ok(());
+        }
+        let table = &FINDINGS;
+        let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
+        let rows = findings.iter().map(|finding| row(finding, recorded_time)).collect();
+        let batches = partitioned(table, rows).map_err(|source| CommitError::Layout { table: table.name, source })?;
+        let opened = self.table(table).await?;
+        let files = stage_rows(&*opened.log_store().object_store(None), table, batches).await?;
+        let now = self.now();
+        let actions = files.iter().map(|file| Action::Add(file.add(now))).collect();
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let snapshot = opened.snapshot().map_err(failed)?;
+        CommitBuilder::default()
+            .with_actions(actions)
+            .build(Some(snapshot), opened.log_store(), operation)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+}
+
+fn row(finding: &Finding, recorded_time: i64) -> Vec<Cell> {
+    vec![
+        finding.finding_id.as_str().into(),
+        recorded_time.into(),
+        finding.time.into(),
+        finding.first_seen.into(),
+        finding.last_seen.into(),
+        finding.entity.as_str().into(),
+        finding.entity_kind.as_str().into(),
+        finding.behaviour.as_str().into(),
+        finding.severity.as_str().into(),
+        finding.title.as_str().into(),
+        finding.observed.as_str().into(),
+        finding.expected.as_str().into(),
+        finding.baseline_since.into(),
+        finding.flow_count.into(),
+        finding.window_count.into(),
+        finding.p_value.into(),
+        finding.risk_score.into(),
+        finding.technique.as_str().into(),
+        finding.uncertain.as_str().into(),
+        finding.evidence_query.as_str().into(),
+        serde_json::to_string(&finding.observations).expect("texts and numbers are JSON").into(),
+        i64::from(finding.detector_version).into(),
+    ]
+}

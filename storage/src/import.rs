@@ -1,0 +1,356 @@
+//! Committing imported objects: each is in the lake exactly once, whatever is killed and whoever imports beside.
+//!
+//! A group of objects is committed in this order: `dead_letters`, `coverage`, `flows`, `imports`. The commit of `flows`
+//! decides: it names the objects in its metadata under the single, counting transaction id `import`, so two imports
+//! cannot pass each other. The tables before it are written first and once: a later attempt sees by the content hash
+//! that they are there. The ledger after it is completed by whoever comes next (see `ledger`).
+
+use crate::error::{CommitError, LakeError, QueryError};
+use crate::lake::Lake;
+use crate::ledger::{Ledger, METADATA_KEY};
+use crate::rows::{Cell, partitioned, text_values};
+use crate::write::{StagedFile, stage_rows};
+use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
+use deltalake::kernel::{Action, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTable, DeltaTableError};
+use futures::TryStreamExt as _;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FLOWS, IMPORTS, Table};
+use tradewind_model::time::day_of;
+
+/// The application id of import transactions.
+const TRANSACTION_ID: &str = "import";
+/// How often a commit is tried against other writers that win.
+const ATTEMPTS_MAX: usize = 50;
+
+/// One object that an import brings: a row of table `imports`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedObject {
+    /// BLAKE3 of the object's bytes as found, in hexadecimal: its identity.
+    pub content_hash: String,
+    /// When it was imported. Microseconds UTC.
+    pub import_time: i64,
+    /// Where it was found.
+    pub path: String,
+    /// Format it was read as.
+    pub source: Option<String>,
+    /// How the format was chosen.
+    pub format_reason: Option<String>,
+    /// Bytes of the object as found.
+    pub bytes_in: i64,
+    /// Records in it. Invariant: `records = flows + rejected + gaps`.
+    pub records: i64,
+    /// Records that became flows.
+    pub flows: i64,
+    /// Records that were rejected.
+    pub rejected: i64,
+    /// Records that state missing data.
+    pub gaps: i64,
+}
+
+/// A row of table `dead_letters`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// When it was taken in. Microseconds UTC.
+    pub ingest_time: i64,
+    /// Format it was read as.
+    pub source: Option<String>,
+    /// Why it was rejected.
+    pub reason: &'static str,
+    /// What exactly was wrong.
+    pub detail: String,
+    /// Content hash of the object.
+    pub position: String,
+    /// Byte offset in the unpacked object.
+    pub position_offset: i64,
+    /// Which record of the envelope at that offset.
+    pub position_index: Option<i64>,
+    /// Where the object was found.
+    pub path: String,
+    /// Full length of the rejected input.
+    pub raw_bytes: i64,
+    /// The input, made printable.
+    pub raw: String,
+}
+
+/// A row of table `coverage`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// Start of the minute. Microseconds UTC.
+    pub minute: i64,
+    /// Format.
+    pub source: String,
+    /// Who saw it.
+    pub observer: Option<String>,
+    /// Content hash of the object.
+    pub position: String,
+    /// Records that became flows.
+    pub flows: i64,
+    /// Records that state missing data.
+    pub gaps: i64,
+    /// The log's word for the gap.
+    pub gap_reason: Option<String>,
+}
+
+/// A group of whole objects to commit.
+#[derive(Clone, Debug, Default)]
+pub struct Import {
+    /// The objects.
+    pub objects: Vec<ImportedObject>,
+    /// Their rows of `flows`, staged.
+    pub files: Vec<StagedFile>,
+    /// Their rows of `dead_letters`.
+    pub dead_letters: Vec<DeadLetter>,
+    /// More rows of `dead_letters`, staged: each file holds rows of the one object with that hash.
+    pub dead_letter_files: Vec<(String, StagedFile)>,
+    /// Their rows of `coverage`.
+    pub coverage: Vec<Coverage>,
+}
+
+/// How a commit ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// All objects are in this version of `flows`.
+    Version(i64),
+    /// Nothing was committed: these objects are in the lake already. Stage the others again without them.
+    Covered(HashSet<String>),
+}
+
+impl Lake {
+    /// Content hashes of all imported objects. Completes table `imports` where a crash left it behind.
+    ///
+    /// # Errors
+    /// The lake cannot be read or written.
+    pub async fn imported(&self) -> Result<HashSet<String>, CommitError> {
+        let flows = self.table(&FLOWS).await?;
+        let ledger = Ledger::read(self, &flows).await?;
+        self.record(&ledger).await?;
+        Ok(ledger.known)
+    }
+
+    /// Commits a group of objects, all or none.
+    ///
+    /// # Errors
+    /// The lake cannot be read or written. After an error the staged files are still there; see [`crate::Stager::discard`].
+    pub async fn commit_import(&self, import: &Import) -> Result<Committed, CommitError> {
+        let hashes: Vec<&str> = import.objects.iter().map(|object| object.content_hash.as_str()).collect();
+        for _ in 0..ATTEMPTS_MAX {
+            let flows = self.table(&FLOWS).await?;
+            let ledger = Ledger::read(self, &flows).await?;
+            let covered: HashSet<String> =
+                hashes.iter().filter(|hash| ledger.known.contains(**hash)).map(|hash| (*hash).to_owned()).collect();
+            if !covered.is_empty() {
+                return Ok(Committed::Covered(covered));
+            }
+            self.record(&ledger).await?;
+            self.commit_beside(
+                &DEAD_LETTERS,
+                &dead_letter_rows(&import.dead_letters),
+                &import.dead_letter_files,
+                &hashes,
+            )
+            .await?;
+            self.commit_beside(&COVERAGE, &coverage_rows(&import.coverage), &[], &hashes).await?;
+            let metadata = serde_json::to_value(&import.objects).expect("texts and numbers are JSON");
+            match self.try_commit(&FLOWS, &flows, &import.files, Some(metadata)).await? {
+                None => {}
+                Some(version) => {
+                    let flows = self.table(&FLOWS).await?;
+                    let ledger = Ledger::read(self, &flows).await?;
+                    self.record(&ledger).await?;
+                    return Ok(Committed::Version(version));
+                }
+            }
+        }
+        Err(CommitError::Contended { table: FLOWS.name, attempts: ATTEMPTS_MAX })
+    }
+
+    /// Adds the rows of objects to a table beside `flows`, leaving out objects whose rows it has.
+    async fn commit_beside(
+        &self,
+        table: &'static Table,
+        rows: &[(String, Vec<Cell>)],
+        files: &[(String, StagedFile)],
+        hashes: &[&str],
+    ) -> Result<(), CommitError> {
+        if rows.is_empty() && files.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let opened = self.table(table).await?;
+            let present = self.positions(table, hashes).await.map_err(|error| CommitError::Ledger(Box::new(error)))?;
+            let missing: Vec<Vec<Cell>> =
+                rows.iter().filter(|(hash, _)| !present.contains(hash)).map(|(_, row)| row.clone()).collect();
+            let mut missing_files: Vec<StagedFile> =
+                files.iter().filter(|(hash, _)| !present.contains(hash)).map(|(_, file)| file.clone()).collect();
+            if missing.is_empty() && missing_files.is_empty() {
+                return Ok(());
+            }
+            let batches =
+                partitioned(table, missing).map_err(|source| CommitError::Layout { table: table.name, source })?;
+            let store = opened.log_store().object_store(None);
+            missing_files.extend(stage_rows(&*store, table, batches).await?);
+            if self.try_commit(table, &opened, &missing_files, None).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(CommitError::Contended { table: table.name, attempts: ATTEMPTS_MAX })
+    }
+
+    /// Which of the objects have rows in a table that keeps them by `position`.
+    async fn positions(&self, table: &'static Table, hashes: &[&str]) -> Result<HashSet<String>, QueryError> {
+        let wanted: HashSet<&str> = hashes.iter().copied().collect();
+        let mut answer = self.query(&format!("select distinct position from {}", table.name)).await?;
+        let mut present = HashSet::new();
+        while let Some(batch) = answer.try_next().await? {
+            let texts = text_values(batch.column(0)).map_err(|error| QueryError::Run(Box::new(error.into())))?;
+            present.extend(texts.into_iter().flatten().filter(|hash| wanted.contains(hash.as_str())));
+        }
+        Ok(present)
+    }
+
+    /// Adds to table `imports` what a crash or another process left out.
+    async fn record(&self, ledger: &Ledger) -> Result<(), CommitError> {
+        if ledger.unrecorded.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..ATTEMPTS_MAX {
+            let imports = self.table(&IMPORTS).await?;
+            // Read again as of this version: another process may have recorded the same rows.
+            let flows = self.table(&FLOWS).await?;
+            let behind = Ledger::read(self, &flows).await?.unrecorded;
+            if behind.is_empty() {
+                return Ok(());
+            }
+            let rows = behind.iter().map(|(version, object)| import_row(*version, object)).collect();
+            let batches =
+                partitioned(&IMPORTS, rows).map_err(|source| CommitError::Layout { table: IMPORTS.name, source })?;
+            let store = imports.log_store().object_store(None);
+            let files = stage_rows(&*store, &IMPORTS, batches).await?;
+            if self.try_commit(&IMPORTS, &imports, &files, None).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(CommitError::Contended { table: IMPORTS.name, attempts: ATTEMPTS_MAX })
+    }
+
+    /// One attempt to add files under the next number of [`TRANSACTION_ID`]. None: another import won; read again.
+    ///
+    /// An ambiguous end (the commit landed, the answer was lost) also comes back as none, and the next look at the
+    /// ledger or at the positions finds the rows.
+    async fn try_commit(
+        &self,
+        table: &'static Table,
+        opened: &DeltaTable,
+        files: &[StagedFile],
+        metadata: Option<serde_json::Value>,
+    ) -> Result<Option<i64>, CommitError> {
+        let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
+        let snapshot = opened.snapshot().map_err(failed)?;
+        let log_store = opened.log_store();
+        let last = snapshot.transaction_version(&*log_store, TRANSACTION_ID).await.map_err(failed)?;
+        let transaction = Transaction::new(TRANSACTION_ID, last.map_or(0, |version| version + 1));
+        let now = self.now();
+        let actions = files.iter().map(|file| Action::Add(file.add(now))).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: table.partition.map(|column| vec![column.to_owned()]),
+            predicate: None,
+        };
+        let properties = CommitProperties::default()
+            .with_application_transaction(transaction)
+            .with_metadata(metadata.map(|value| (METADATA_KEY.to_owned(), value)));
+        let committed =
+            CommitBuilder::from(properties).with_actions(actions).build(Some(snapshot), log_store, operation).await;
+        match committed {
+            Ok(commit) => Ok(Some(i64::try_from(commit.version()).unwrap_or(i64::MAX))),
+            Err(error) if is_lost_race(&error) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+}
+
+fn is_lost_race(error: &DeltaTableError) -> bool {
+    match error {
+        DeltaTableError::VersionAlreadyExists(_) => true,
+        DeltaTableError::Transaction { source } => matches!(
+            source,
+            TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction)
+                | TransactionError::MaxCommitAttempts(_)
+                | TransactionError::VersionAlreadyExists(_)
+        ),
+        _ => false,
+    }
+}
+
+pub(crate) fn dead_letter_rows(letters: &[DeadLetter]) -> Vec<(String, Vec<Cell>)> {
+    letters
+        .iter()
+        .map(|letter| {
+            let row = vec![
+                letter.ingest_time.into(),
+                day_of(letter.ingest_time).into(),
+                letter.source.clone().into(),
+                letter.reason.into(),
+                letter.detail.as_str().into(),
+                letter.position.as_str().into(),
+                letter.position_offset.into(),
+                letter.position_index.into(),
+                letter.path.as_str().into(),
+                letter.raw_bytes.into(),
+                letter.raw.as_str().into(),
+            ];
+            (letter.position.clone(), row)
+        })
+        .collect()
+}
+
+fn coverage_rows(coverage: &[Coverage]) -> Vec<(String, Vec<Cell>)> {
+    coverage
+        .iter()
+        .map(|minute| {
+            let row = vec![
+                minute.minute.into(),
+                day_of(minute.minute).into(),
+                minute.source.as_str().into(),
+                minute.observer.clone().into(),
+                minute.position.as_str().into(),
+                (minute.flows + minute.gaps).into(),
+                minute.flows.into(),
+                minute.gaps.into(),
+                minute.gap_reason.clone().into(),
+            ];
+            (minute.position.clone(), row)
+        })
+        .collect()
+}
+
+fn import_row(version: i64, object: &ImportedObject) -> Vec<Cell> {
+    vec![
+        object.content_hash.as_str().into(),
+        object.import_time.into(),
+        version.into(),
+        object.path.as_str().into(),
+        object.source.clone().into(),
+        object.format_reason.clone().into(),
+        object.bytes_in.into(),
+        object.records.into(),
+        object.flows.into(),
+        object.rejected.into(),
+        object.gaps.into(),
+    ]
+}
+
+impl From<QueryError> for CommitError {
+    fn from(error: QueryError) -> Self {
+        Self::Ledger(Box::new(error))
+    }
+}
+
+impl From<LakeError> for Box<CommitError> {
+    fn from(error: LakeError) -> Self {
+        Self::new(CommitError::Lake(error))
+    }
+}

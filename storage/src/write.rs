@@ -1,0 +1,275 @@
+//! Data files: sorted rows to Parquet, put beside the table but not part of it until they are committed.
+
+use crate::columns::record_batch;
+use crate::error::CommitError;
+use crate::import::{DeadLetter, dead_letter_rows};
+use crate::rows::partitioned;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use deltalake::kernel::Add;
+use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+use tokio::runtime::Handle;
+use tradewind_model::flow::{DATE, DST_ENTITY, DST_IP, DST_PORT, END_TIME, SRC_ENTITY, SRC_IP, START_TIME};
+use tradewind_model::table::{DEAD_LETTERS, FLOWS, Table};
+use tradewind_model::time::date_text;
+use tradewind_model::{FlowBatch, NULL_CODE, NULL_NUM, NumCol, TextCol, time};
+use uuid::Uuid;
+
+/// A data file that is written but not committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StagedFile {
+    /// Path below the table's folder.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: i64,
+    /// Rows.
+    pub rows: i64,
+    pub(crate) partition: Option<(&'static str, String)>,
+    pub(crate) statistics: String,
+}
+
+impl StagedFile {
+    /// The Delta action that makes the file part of its table. `now` is in microseconds UTC.
+    pub(crate) fn add(&self, now: i64) -> Add {
+        Add {
+            path: self.path.clone(),
+            size: self.bytes,
+            partition_values: self
+                .partition
+                .iter()
+                .map(|(column, value)| ((*column).to_owned(), Some(value.clone())))
+                .collect::<HashMap<_, _>>(),
+            modification_time: now / 1000,
+            data_change: true,
+            stats: Some(self.statistics.clone()),
+            ..Add::default()
+        }
+    }
+}
+
+/// Writes data files of one lake. Cheap to clone; used by many threads outside the async runtime.
+#[derive(Clone, Debug)]
+pub struct Stager {
+    pub(crate) flows: Arc<dyn ObjectStore>,
+    pub(crate) dead_letters: Arc<dyn ObjectStore>,
+    pub(crate) runtime: Handle,
+}
+
+impl Stager {
+    /// Writes the rows `order` of `batch`, which must be in storage order, as one file for each date.
+    ///
+    /// # Errors
+    /// A required column left out, or a store that cannot be written. Files written before are removed.
+    pub fn stage(&self, batch: &FlowBatch, order: &[u32]) -> Result<Vec<StagedFile>, CommitError> {
+        let dates = batch.num(DATE).values(batch.len());
+        let mut staged = Vec::new();
+        for rows in order.chunk_by(|&left, &right| dates[left as usize] == dates[right as usize]) {
+            let date = date_text(dates[rows[0] as usize]);
+            match self.stage_one(batch, rows, date) {
+                Ok(file) => staged.push(file),
+                Err(error) => {
+                    self.discard(&staged);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(staged)
+    }
+
+    fn stage_one(&self, batch: &FlowBatch, rows: &[u32], date: String) -> Result<StagedFile, CommitError> {
+        let table = FLOWS.name;
+        let columns = record_batch(batch, rows).map_err(|source| CommitError::Layout { table, source })?;
+        let bytes = encode(&columns, flow_properties(batch)).map_err(|source| CommitError::Encode { table, source })?;
+        let path = format!("date={date}/part-{}.parquet", Uuid::now_v7());
+        let file = StagedFile {
+            path: path.clone(),
+            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            rows: i64::try_from(rows.len()).unwrap_or(i64::MAX),
+            partition: Some(("date", date)),
+            statistics: flow_statistics(batch, rows),
+        };
+        self.runtime
+            .block_on(self.flows.put(&Path::from(path.as_str()), bytes.into()))
+            .map_err(|source| CommitError::Write { table, path, source })?;
+        Ok(file)
+    }
+
+    /// Writes rows of `dead_letters` that are too many to hold until the commit.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn stage_dead_letters(&self, letters: &[DeadLetter]) -> Result<Vec<StagedFile>, CommitError> {
+        let table = &DEAD_LETTERS;
+        let rows = dead_letter_rows(letters).into_iter().map(|(_, row)| row).collect();
+        let batches = partitioned(table, rows).map_err(|source| CommitError::Layout { table: table.name, source })?;
+        self.runtime.block_on(stage_rows(&*self.dead_letters, table, batches))
+    }
+
+    /// Removes files that will not be committed. What cannot be removed stays, unseen by readers.
+    pub fn discard(&self, files: &[StagedFile]) {
+        self.remove(&*self.flows, files.iter());
+    }
+
+    /// As [`Stager::discard`], for files of `dead_letters`.
+    pub fn discard_dead_letters(&self, files: &[(String, StagedFile)]) {
+        self.remove(&*self.dead_letters, files.iter().map(|(_, file)| file));
+    }
+
+    fn remove<'a>(&self, store: &dyn ObjectStore, files: impl Iterator<Item = &'a StagedFile>) {
+        for file in files {
+            if let Err(error) = self.runtime.block_on(store.delete(&Path::from(file.path.as_str()))) {
+                tracing::warn!(path = file.path, %error, "could not remove an uncommitted data file");
+            }
+        }
+    }
+}
+
+/// Encodes one row group.
+pub(crate) fn encode(
+    columns: &RecordBatch,
+    properties: WriterProperties,
+) -> Result<Bytes, parquet::errors::ParquetError> {
+    let mut bytes = Vec::with_capacity(1 << 20);
+    let mut writer = ArrowWriter::try_new(&mut bytes, columns.schema(), Some(properties))?;
+    writer.write(columns)?;
+    writer.close()?;
+    Ok(bytes.into())
+}
+
+/// What all tables' files share: zstd, dictionaries, no statistics unless asked for.
+pub(crate) fn base_properties() -> WriterPropertiesBuilder {
+    WriterProperties::builder()
+        .set_created_by(concat!("tradewind ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
+        .set_statistics_enabled(EnabledStatistics::None)
+        .set_offset_index_disabled(true)
+}
+
+/// Columns with row-group statistics: those the files are sorted by or queries cut time with. Each costs CPU.
+const STATISTICS: [&str; 5] = ["src_entity", "dst_entity", "dst_port", "start_time", "end_time"];
+
+fn flow_properties(batch: &FlowBatch) -> WriterProperties {
+    let place = |name: &str| {
+        FLOWS.fields.iter().filter(|field| Some(field.name) != FLOWS.partition).position(|field| field.name == name)
+    };
+    let sorting = ["src_entity", "dst_entity", "dst_port", "start_time"]
+        .into_iter()
+        .filter_map(|name| i32::try_from(place(name)?).ok())
+        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })
+        .collect();
+    let mut properties = base_properties()
+        .set_write_batch_size(8192)
+        .set_data_page_row_count_limit(128 * 1024)
+        .set_sorting_columns(Some(sorting))
+        // Every record's offset differs: a dictionary would only be built to be thrown away.
+        .set_column_dictionary_enabled(ColumnPath::from("position_offset"), false)
+        .set_column_encoding(ColumnPath::from("position_offset"), Encoding::DELTA_BINARY_PACKED);
+    for name in STATISTICS {
+        properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Chunk);
+    }
+    for column in [SRC_IP, DST_IP] {
+        let distinct = batch.text(column).dictionary().len() as u64;
+        if distinct > 0 {
+            let path = ColumnPath::from(column.field().name);
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), 0.01)
+                .set_column_bloom_filter_max_ndv(path, distinct);
+        }
+    }
+    properties.build()
+}
+
+/// Statistics of a data file as Delta's log keeps them (Delta protocol, "Per-file Statistics").
+fn flow_statistics(batch: &FlowBatch, rows: &[u32]) -> String {
+    let (mut min, mut max, mut nulls) = (Map::new(), Map::new(), Map::new());
+    for column in [START_TIME, END_TIME] {
+        if let Some((low, high, absent)) = number_range(batch, column, rows) {
+            // Delta keeps times of statistics in milliseconds: the bounds are rounded outwards.
+            min.insert(column.field().name.to_owned(), json!(milliseconds(low.div_euclid(1000))));
+            max.insert(column.field().name.to_owned(), json!(milliseconds(high.div_euclid(1000) + 1)));
+            nulls.insert(column.field().name.to_owned(), json!(absent));
+        }
+    }
+    if let Some((low, high, absent)) = number_range(batch, DST_PORT, rows) {
+        min.insert(DST_PORT.field().name.to_owned(), json!(low));
+        max.insert(DST_PORT.field().name.to_owned(), json!(high));
+        nulls.insert(DST_PORT.field().name.to_owned(), json!(absent));
+    }
+    for column in [SRC_ENTITY, DST_ENTITY] {
+        if let Some((low, high)) = text_range(batch, column, rows) {
+            min.insert(column.field().name.to_owned(), json!(low));
+            max.insert(column.field().name.to_owned(), json!(high));
+            nulls.insert(column.field().name.to_owned(), json!(0));
+        }
+    }
+    json!({ "numRecords": rows.len(), "minValues": min, "maxValues": max, "nullCount": nulls }).to_string()
+}
+
+fn milliseconds(millis: i64) -> String {
+    time::rfc3339(millis.saturating_mul(1000))
+}
+
+fn number_range(batch: &FlowBatch, column: NumCol, rows: &[u32]) -> Option<(i64, i64, usize)> {
+    let values = batch.num(column).values(batch.len());
+    let present = rows.iter().map(|&row| values[row as usize]).filter(|&value| value != NULL_NUM);
+    let (low, high, count) = present
+        .fold((i64::MAX, i64::MIN, 0usize), |(low, high, count), value| (low.min(value), high.max(value), count + 1));
+    (count > 0).then_some((low, high, rows.len() - count))
+}
+
+/// The range of a required text, none when a bound is too long to keep.
+fn text_range<'a>(batch: &'a FlowBatch, column: TextCol, rows: &[u32]) -> Option<(&'a str, &'a str)> {
+    const KEPT_BYTES_MAX: usize = 256;
+    let column = batch.text(column);
+    let codes = column.codes(batch.len());
+    let mut seen = vec![false; column.dictionary().len() + 1];
+    for &row in rows {
+        seen[codes[row as usize] as usize] = true;
+    }
+    if seen[NULL_CODE as usize] {
+        return None;
+    }
+    let texts = || column.dictionary().iter().zip(&seen[1..]).filter(|(_, seen)| **seen).map(|(text, _)| text);
+    let (low, high) = (texts().min()?, texts().max()?);
+    (low.len() <= KEPT_BYTES_MAX && high.len() <= KEPT_BYTES_MAX).then_some((low, high))
+}
+
+/// Encodes rows of a small table and puts them as one file for each value of the partition column.
+pub(crate) async fn stage_rows(
+    store: &dyn ObjectStore,
+    table: &'static Table,
+    partitions: Vec<(Option<String>, RecordBatch)>,
+) -> Result<Vec<StagedFile>, CommitError> {
+    let mut staged = Vec::new();
+    for (partition, columns) in partitions {
+        let properties = base_properties().build();
+        let bytes = encode(&columns, properties).map_err(|source| CommitError::Encode { table: table.name, source })?;
+        let folder = partition
+            .as_ref()
+            .map_or_else(String::new, |value| format!("{}={value}/", table.partition.unwrap_or_default()));
+        let path = format!("{folder}part-{}.parquet", Uuid::now_v7());
+        staged.push(StagedFile {
+            path: path.clone(),
+            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+            rows: i64::try_from(columns.num_rows()).unwrap_or(i64::MAX),
+            partition: table.partition.zip(partition),
+            statistics: json!({ "numRecords": columns.num_rows(), "minValues": Value::Object(Map::new()), "maxValues": Value::Object(Map::new()), "nullCount": Value::Object(Map::new()) })
+                .to_string(),
+        });
+        store.put(&Path::from(path.as_str()), bytes.into()).await.map_err(|source| CommitError::Write {
+            table: table.name,
+            path,
+            source,
+        })?;
+    }
+    Ok(staged)
+}
