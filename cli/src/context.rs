@@ -38,7 +38,6 @@ impl Context {
     }
 
     /// Whether somebody watches standard error: then progress may be drawn there.
-    #[allow(clippy::unused_self)]
     pub(crate) fn shows_progress(&self) -> bool {
         std::io::stderr().is_terminal()
     }

@@ -2,7 +2,7 @@
 //!
 //! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
-pub mod columns;
+mod encode;
 pub mod error;
 pub mod findings;
 pub mod import;

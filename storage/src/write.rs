@@ -1,6 +1,6 @@
 //! Data files: sorted rows to Parquet, put beside the table but not part of it until they are committed.
 
-use crate::columns::record_batch;
+use crate::encode;
 use crate::error::CommitError;
 use crate::import::{DeadLetter, dead_letter_rows};
 use crate::rows::partitioned;
@@ -9,15 +9,13 @@ use bytes::Bytes;
 use deltalake::kernel::Add;
 use object_store::{ObjectStore, ObjectStoreExt as _, path::Path};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::runtime::Handle;
-use tradewind_model::flow::{DATE, DST_ENTITY, DST_IP, DST_PORT, END_TIME, SRC_ENTITY, SRC_IP, START_TIME};
+use tradewind_model::flow::{DATE, DST_ENTITY, DST_PORT, END_TIME, SRC_ENTITY, START_TIME};
 use tradewind_model::table::{DEAD_LETTERS, FLOWS, Table};
 use tradewind_model::time::date_text;
 use tradewind_model::{FlowBatch, NULL_CODE, NULL_NUM, NumCol, TextCol, time};
@@ -86,8 +84,7 @@ impl Stager {
 
     fn stage_one(&self, batch: &FlowBatch, rows: &[u32], date: String) -> Result<StagedFile, CommitError> {
         let table = FLOWS.name;
-        let columns = record_batch(batch, rows).map_err(|source| CommitError::Layout { table, source })?;
-        let bytes = encode(&columns, flow_properties(batch)).map_err(|source| CommitError::Encode { table, source })?;
+        let bytes = encode::flows(batch, rows).map_err(|source| CommitError::Encode { table, source })?;
         let path = format!("date={date}/part-{}.parquet", Uuid::now_v7());
         let file = StagedFile {
             path: path.clone(),
@@ -133,7 +130,7 @@ impl Stager {
 }
 
 /// Encodes one row group.
-pub(crate) fn encode(
+pub(crate) fn encode_small(
     columns: &RecordBatch,
     properties: WriterProperties,
 ) -> Result<Bytes, parquet::errors::ParquetError> {
@@ -151,41 +148,6 @@ pub(crate) fn base_properties() -> WriterPropertiesBuilder {
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(1).expect("1 is a zstd level")))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
-}
-
-/// Columns with row-group statistics: those the files are sorted by or queries cut time with. Each costs CPU.
-const STATISTICS: [&str; 5] = ["src_entity", "dst_entity", "dst_port", "start_time", "end_time"];
-
-fn flow_properties(batch: &FlowBatch) -> WriterProperties {
-    let place = |name: &str| {
-        FLOWS.fields.iter().filter(|field| Some(field.name) != FLOWS.partition).position(|field| field.name == name)
-    };
-    let sorting = ["src_entity", "dst_entity", "dst_port", "start_time"]
-        .into_iter()
-        .filter_map(|name| i32::try_from(place(name)?).ok())
-        .map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true })
-        .collect();
-    let mut properties = base_properties()
-        .set_write_batch_size(8192)
-        .set_data_page_row_count_limit(128 * 1024)
-        .set_sorting_columns(Some(sorting))
-        // Every record's offset differs: a dictionary would only be built to be thrown away.
-        .set_column_dictionary_enabled(ColumnPath::from("position_offset"), false)
-        .set_column_encoding(ColumnPath::from("position_offset"), Encoding::DELTA_BINARY_PACKED);
-    for name in STATISTICS {
-        properties = properties.set_column_statistics_enabled(ColumnPath::from(name), EnabledStatistics::Chunk);
-    }
-    for column in [SRC_IP, DST_IP] {
-        let distinct = batch.text(column).dictionary().len() as u64;
-        if distinct > 0 {
-            let path = ColumnPath::from(column.field().name);
-            properties = properties
-                .set_column_bloom_filter_enabled(path.clone(), true)
-                .set_column_bloom_filter_fpp(path.clone(), 0.01)
-                .set_column_bloom_filter_max_ndv(path, distinct);
-        }
-    }
-    properties.build()
 }
 
 /// Statistics of a data file as Delta's log keeps them (Delta protocol, "Per-file Statistics").
@@ -252,7 +214,8 @@ pub(crate) async fn stage_rows(
     let mut staged = Vec::new();
     for (partition, columns) in partitions {
         let properties = base_properties().build();
-        let bytes = encode(&columns, properties).map_err(|source| CommitError::Encode { table: table.name, source })?;
+        let bytes =
+            encode_small(&columns, properties).map_err(|source| CommitError::Encode { table: table.name, source })?;
         let folder = partition
             .as_ref()
             .map_or_else(String::new, |value| format!("{}={value}/", table.partition.unwrap_or_default()));

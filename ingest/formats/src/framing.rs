@@ -2,7 +2,7 @@
 //!
 //! Memory is bounded by one chunk and one record, whatever comes.
 
-use crate::contract::{REJECT_BYTES_MAX, RECORD_BYTES_MAX, Reason, Reject};
+use crate::contract::{RECORD_BYTES_MAX, REJECT_BYTES_MAX, Reason, Reject};
 use crate::json_objects::Scanner;
 use crate::unpack::UnpackError;
 use std::io::{self, Read};
@@ -74,16 +74,7 @@ impl<R: Read> Chunks<R> {
 
     /// Records of `source`.
     pub fn new(source: R, records: Records, sizes: ChunkSizes) -> Self {
-        Self {
-            source,
-            records,
-            sizes,
-            carry: Vec::new(),
-            offset: 0,
-            failure: None,
-            started: false,
-            ended: false,
-        }
+        Self { source, records, sizes, carry: Vec::new(), offset: 0, failure: None, started: false, ended: false }
     }
 
     /// Says where records end, once the first bytes were seen ([`Chunks::head`]) and before the first chunk is taken.

@@ -42,10 +42,9 @@ impl Scanner {
                         return Some(at + 1);
                     }
                 }
-                b'\n' if self.depth == 0 => {
-                    if std::mem::take(&mut self.junk) {
-                        return Some(at + 1);
-                    }
+                b'\n' if self.depth == 0 && self.junk => {
+                    self.junk = false;
+                    return Some(at + 1);
                 }
                 byte if self.depth == 0 && !byte.is_ascii_whitespace() => self.junk = true,
                 _ => {}

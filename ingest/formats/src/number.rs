@@ -13,11 +13,12 @@ pub fn digits(digits: &[u8]) -> Option<i64> {
 /// The fast parser gives up on more leading zeros than the type has digits; the number may still be small.
 #[cold]
 fn many_zeros(digits: &[u8]) -> Option<i64> {
-    let significant = digits.iter().position(|&byte| byte != b'0')?;
-    if significant == 0 {
-        return None;
+    let zeros = digits.iter().take_while(|&&byte| byte == b'0').count();
+    match &digits[zeros..] {
+        [] if zeros > 0 => Some(0),
+        _ if zeros == 0 => None,
+        significant => atoi_simd::parse_pos::<i64, false>(significant).ok(),
     }
-    atoi_simd::parse_pos::<i64, false>(&digits[significant..]).ok()
 }
 
 #[cfg(test)]
@@ -36,9 +37,32 @@ mod tests {
         let padded = format!("{zeros}9223372036854775807");
         let past = format!("{zeros}9223372036854775808");
         for text in [
-            "", "0", "00", "-", "-1", "+1", "+", " 1", "1 ", "1_0", "0x1", "1e3", "9223372036854775807",
-            "9223372036854775808", "18446744073709551615", "18446744073709551616", "99999999999999999999999",
-            "000000000000000000001", "12345678", "123456789", "1234567a", "12345678\n", "１", &zeros, &padded, &past,
+            "",
+            "0",
+            "00",
+            "-",
+            "-1",
+            "+1",
+            "+",
+            " 1",
+            "1 ",
+            "1_0",
+            "0x1",
+            "1e3",
+            "9223372036854775807",
+            "9223372036854775808",
+            "18446744073709551615",
+            "18446744073709551616",
+            "99999999999999999999999",
+            "000000000000000000001",
+            "12345678",
+            "123456789",
+            "1234567a",
+            "12345678\n",
+            "１",
+            &zeros,
+            &padded,
+            &past,
         ] {
             assert_eq!(digits(text.as_bytes()), reference(text), "{text:?}");
         }

@@ -4,7 +4,7 @@
 //! many without anything between them (AWS, "Real-time processing of log data with subscriptions"). The envelope does not
 //! tell the layout of the lines.
 
-use super::row::{no_words, Origin, Rows};
+use super::row::{Origin, Rows, no_words};
 use super::text::unusual_line;
 use super::{Layout, NAME};
 use crate::contract::{Decoded, Format, Reason};

@@ -4,7 +4,7 @@
 
 use super::AwsVpc;
 use super::layout::Layout;
-use super::row::{no_words, Origin, Rows};
+use super::row::{Origin, Rows, no_words};
 use crate::contract::{Decoded, Reason};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -18,6 +18,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader,
 use parquet::errors::ParquetError;
 use parquet::file::reader::ChunkReader;
 use std::fmt::{Display, Write as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Columns that some writers repeat from the folder names of a Hive-partitioned bucket.
 const PARTITIONS: [&str; 9] =
@@ -35,7 +36,8 @@ pub fn decode_parquet<R: ChunkReader + 'static, E>(
 ) -> Result<(), E> {
     let mut out = Decoded::default();
     let mut rows_read: u64 = 0;
-    let (format, mut batches, rows_total) = match open(reader, batch_rows.max(1)) {
+    let opened = guarded(|| open(reader, batch_rows.max(1)));
+    let (format, mut batches, rows_total) = match opened.unwrap_or_else(|detail| Err((Reason::CorruptInput, detail))) {
         Ok(opened) => opened,
         Err((reason, detail)) => {
             out.reject(reason, detail, 0, b"");
@@ -43,11 +45,12 @@ pub fn decode_parquet<R: ChunkReader + 'static, E>(
         }
     };
     loop {
-        let damage = match batches.next() {
-            None if rows_read == rows_total => return Ok(()),
-            None => format!("it ends after {rows_read} rows"),
-            Some(Err(error)) => error.to_string(),
-            Some(Ok(batch)) => {
+        let damage = match guarded(|| batches.next()) {
+            Ok(None) if rows_read == rows_total => return Ok(()),
+            Ok(None) => format!("it ends after {rows_read} rows"),
+            Ok(Some(Err(error))) => error.to_string(),
+            Err(detail) => detail,
+            Ok(Some(Ok(batch))) => {
                 let columns: Vec<Column> = batch.columns().iter().filter_map(|array| column(array.as_ref())).collect();
                 rows(&format, &columns, batch.num_rows(), rows_read, &mut out);
                 rows_read += batch.num_rows() as u64;
@@ -60,6 +63,16 @@ pub fn decode_parquet<R: ChunkReader + 'static, E>(
         out.reject(Reason::CorruptInput, detail, rows_read, b"");
         return sink(&mut out);
     }
+}
+
+/// Calls the Parquet reader, which panics on some damaged files instead of returning an error (for instance on levels that
+/// disagree with the number of values). Nothing of it is used after a panic.
+fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no detail");
+        format!("the reader gave up: {text}")
+    })
 }
 
 type Opened = (AwsVpc, ParquetRecordBatchReader, u64);

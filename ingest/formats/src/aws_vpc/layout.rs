@@ -175,7 +175,8 @@ impl Layout {
     /// Whether the line's words are this layout's names.
     pub(super) fn is_own_header(&self, line: &str) -> bool {
         let mut words = line.split_ascii_whitespace();
-        self.slots.iter().all(|own| words.next().is_some_and(|word| same_name(word, &own.name))) && words.next().is_none()
+        self.slots.iter().all(|own| words.next().is_some_and(|word| same_name(word, &own.name)))
+            && words.next().is_none()
     }
 
     #[inline]

@@ -4,6 +4,7 @@
 //! one way of the traffic during an interval, so the other way stays null, and it does not say who opened the connection.
 
 mod answer;
+mod beyond_default;
 mod cloudwatch;
 mod delivery;
 mod field;

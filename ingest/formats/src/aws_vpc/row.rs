@@ -1,6 +1,6 @@
 //! One record's words to the columns of one row. It knows the meaning of the fields, not where the words come from.
 
-use super::answer::{Answers, LOST, Word};
+use super::answer::{Answers, Word};
 use super::field::Field;
 use super::layout::{ABSENT, Layout};
 use super::unmapped::Unmapped;
@@ -49,7 +49,7 @@ pub(super) struct Fault {
 
 /// The last text of a column whose neighbours mostly agree.
 #[derive(Debug, Default)]
-struct Last {
+pub(super) struct Last {
     text: String,
     code: u32,
 }
@@ -58,21 +58,21 @@ struct Last {
 /// because codes of the batch are remembered.
 #[derive(Debug)]
 pub(super) struct Rows<'l> {
-    layout: &'l Layout,
+    pub(super) layout: &'l Layout,
     from: usize,
-    answers: Answers,
+    pub(super) answers: Answers,
     protocols: [u32; 256],
     account: Last,
     observer: Last,
-    src_network: Last,
-    dst_network: Last,
-    region: Last,
-    vantage_source: Word,
-    vantage_destination: Word,
-    vantage_network: Word,
+    pub(super) src_network: Last,
+    pub(super) dst_network: Last,
+    pub(super) region: Last,
+    pub(super) vantage_source: Word,
+    pub(super) vantage_destination: Word,
+    pub(super) vantage_network: Word,
     /// Codes of addresses that are not in their canonical spelling, by column and spelling.
     aliases: HashMap<(TextCol, String), u32>,
-    unmapped: Unmapped,
+    pub(super) unmapped: Unmapped,
 }
 
 impl<'l> Rows<'l> {
@@ -122,7 +122,7 @@ impl<'l> Rows<'l> {
     }
 
     #[inline]
-    fn word<'a>(&self, words: &Words<'a>, field: Field) -> &'a str {
+    pub(super) fn word<'a>(&self, words: &Words<'a>, field: Field) -> &'a str {
         words[usize::from(self.layout.place(field))]
     }
 
@@ -182,102 +182,8 @@ impl<'l> Rows<'l> {
         Ok(())
     }
 
-    /// Fields that the default layout lacks; it does not pay for them.
-    fn beyond_default(
-        &mut self,
-        words: &Words<'_>,
-        protocol: i64,
-        origin: &Origin<'_>,
-        out: &mut Decoded,
-    ) -> Result<(), Fault> {
-        self.end(words, flow::SRC_IP, Field::PktSrcaddr, Field::Srcaddr, out)?;
-        self.end(words, flow::DST_IP, Field::PktDstaddr, Field::Dstaddr, out)?;
-        let flags = self.number(words, Field::TcpFlags, i64::from(u16::MAX))?;
-        if flags != 0 || protocol == protocol::TCP {
-            set_num(out, flow::TCP_FLAGS, flags);
-        }
-        let region = self.word(words, Field::Region);
-        if region != "-" {
-            set_last(&mut self.region, flow::REGION, region, out);
-        }
-        if self.layout.is_transit_gateway() {
-            self.transit_gateway(words, origin, out);
-        } else {
-            self.interface(words, origin, out);
-        }
-        let encryption = self.word(words, Field::EncryptionStatus);
-        if encryption != "-" {
-            match super::answer::encryption(encryption) {
-                Some(how) => out.flows.set_text(flow::ENCRYPTION, how),
-                None => self.unmapped.push(Field::EncryptionStatus, encryption),
-            }
-            if encryption == "3" {
-                self.unmapped.push(Field::EncryptionStatus, encryption);
-            }
-        }
-        for (place, member) in self.layout.unmapped() {
-            let value = words[usize::from(*place)];
-            if value != "-" {
-                self.unmapped.push_member(member, value);
-            }
-        }
-        Ok(())
-    }
-
-    /// What only an interface's record tells.
-    fn interface(&mut self, words: &Words<'_>, origin: &Origin<'_>, out: &mut Decoded) {
-        let network = self.word(words, Field::VpcId);
-        if network != "-" {
-            set_last(&mut self.src_network, flow::SRC_NETWORK, network, out);
-            set_last(&mut self.dst_network, flow::DST_NETWORK, network, out);
-        }
-        let direction = self.word(words, Field::FlowDirection);
-        let instance = self.word(words, Field::InstanceId);
-        let side = match direction {
-            "egress" => {
-                self.vantage_source.set(out);
-                Some(flow::SRC_INSTANCE)
-            }
-            "ingress" => {
-                self.vantage_destination.set(out);
-                Some(flow::DST_INSTANCE)
-            }
-            other => {
-                self.unmapped.push_present(Field::FlowDirection, other);
-                None
-            }
-        };
-        match side {
-            Some(column) if instance != "-" => out.flows.set_text(column, instance),
-            _ => self.unmapped.push_present(Field::InstanceId, instance),
-        }
-        let resource = self.word(words, Field::ResourceId);
-        if self.observer_word(words, origin) != resource {
-            self.unmapped.push_present(Field::ResourceId, resource);
-        }
-    }
-
-    /// What only a Transit Gateway's record tells. The gateway stands between both ends whichever way the packets go.
-    fn transit_gateway(&mut self, words: &Words<'_>, origin: &Origin<'_>, out: &mut Decoded) {
-        self.vantage_network.set(out);
-        for (field, column) in [(Field::TgwSrcVpcId, flow::SRC_NETWORK), (Field::TgwDstVpcId, flow::DST_NETWORK)] {
-            let network = self.word(words, field);
-            if network != "-" {
-                out.flows.set_text(column, network);
-            }
-        }
-        let observer = self.observer_word(words, origin);
-        for field in [Field::TgwId, Field::InterfaceId, Field::ResourceId, Field::VpcId, Field::InstanceId] {
-            let value = self.word(words, field);
-            if value != observer {
-                self.unmapped.push_present(field, value);
-            }
-        }
-        self.unmapped.push_present(Field::FlowDirection, self.word(words, Field::FlowDirection));
-    }
-
     #[inline]
-    fn observer_word<'a>(&self, words: &Words<'a>, origin: &Origin<'a>) -> &'a str {
+    pub(super) fn observer_word<'a>(&self, words: &Words<'a>, origin: &Origin<'a>) -> &'a str {
         if self.layout.is_transit_gateway() {
             let attachment = or(self.word(words, Field::TgwAttachmentId), self.word(words, Field::TgwId));
             return or(attachment, origin.observer);
@@ -301,35 +207,9 @@ impl<'l> Rows<'l> {
         Ok(())
     }
 
-    /// A Transit Gateway that lost every packet did not connect the ends; the counters that say so are the reason.
-    fn forwarded_or_lost(&mut self, words: &Words<'_>, out: &mut Decoded) -> Result<(), Fault> {
-        let packets = self.number(words, Field::Packets, i64::MAX)?;
-        let mut lost: i64 = 0;
-        let mut reason = String::new();
-        for field in LOST {
-            let count = self.number(words, field, i64::MAX)?;
-            if count <= 0 {
-                continue;
-            }
-            lost = lost.saturating_add(count);
-            if !reason.is_empty() {
-                reason.push(',');
-            }
-            reason.push_str(field.name());
-            self.unmapped.push(field, self.word(words, field));
-        }
-        if lost > 0 && packets != NULL_NUM && lost >= packets {
-            self.answers.lost.set(out);
-            out.flows.set_text(flow::OUTCOME_REASON, &reason);
-        } else {
-            self.answers.forwarded.set(out);
-        }
-        Ok(())
-    }
-
     /// Sets the address of an end: the packet's own where there is one. The interface's, where it differs, is kept aside.
     #[inline]
-    fn end(
+    pub(super) fn end(
         &mut self,
         words: &Words<'_>,
         column: TextCol,
@@ -416,7 +296,7 @@ impl<'l> Rows<'l> {
     }
 
     #[inline]
-    fn number(&self, words: &Words<'_>, field: Field, max: i64) -> Result<i64, Fault> {
+    pub(super) fn number(&self, words: &Words<'_>, field: Field, max: i64) -> Result<i64, Fault> {
         let word = self.word(words, field);
         match number::digits(word.as_bytes()) {
             Some(value) if value <= max => Ok(value),
@@ -427,19 +307,19 @@ impl<'l> Rows<'l> {
 }
 
 #[inline]
-fn or<'a>(word: &'a str, other: &'a str) -> &'a str {
+pub(super) fn or<'a>(word: &'a str, other: &'a str) -> &'a str {
     if word == "-" { other } else { word }
 }
 
 #[inline]
-fn set_num(out: &mut Decoded, column: NumCol, value: i64) {
+pub(super) fn set_num(out: &mut Decoded, column: NumCol, value: i64) {
     if value != NULL_NUM {
         out.flows.set_num(column, value);
     }
 }
 
 #[inline]
-fn set_last(last: &mut Last, column: TextCol, text: &str, out: &mut Decoded) {
+pub(super) fn set_last(last: &mut Last, column: TextCol, text: &str, out: &mut Decoded) {
     if last.code == NULL_CODE || last.text != text {
         last.code = out.flows.text_mut(column).intern(text);
         last.text.clear();

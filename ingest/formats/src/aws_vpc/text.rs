@@ -1,7 +1,7 @@
 //! Lines of text to records: splits at spaces and line ends, and tells headers from rows.
 
 use super::layout::{LAYOUT_FIELDS_MAX, Layout};
-use super::row::{Fault, no_words, Origin, Rows, Words};
+use super::row::{Fault, Origin, Rows, Words, no_words};
 use crate::contract::{Decoded, Reason};
 use crate::separators;
 

@@ -23,6 +23,8 @@ pub(super) struct Evidence<'r> {
     pub(super) termination_details: Option<&'r str>,
     pub(super) upstream_failure: Option<&'r str>,
     pub(super) downstream_failure: Option<&'r str>,
+    /// The log has a field for the upstream host, and none was chosen.
+    pub(super) is_without_upstream: bool,
     pub(super) is_black_hole: bool,
 }
 
@@ -51,14 +53,48 @@ fn effect(flag: &str) -> Effect {
     match flag {
         "RL" | "RateLimited" | "UAEX" | "UnauthorizedExternalService" => Effect::Denied,
         "UF" | "UpstreamConnectionFailure" => Effect::UpstreamFailed,
-        "UT" | "UpstreamRequestTimeout" | "SI" | "StreamIdleTimeout" | "DT" | "DurationTimeout" | "UMSDR"
+        "UT"
+        | "UpstreamRequestTimeout"
+        | "SI"
+        | "StreamIdleTimeout"
+        | "DT"
+        | "DurationTimeout"
+        | "UMSDR"
         | "UpstreamMaxStreamDurationReached" => Effect::Failed(Timeout),
         "UC" | "UpstreamConnectionTermination" | "UR" | "UpstreamRemoteReset" => Effect::Failed(Reset),
-        "UH" | "NoHealthyUpstream" | "UO" | "UpstreamOverflow" | "NR" | "NoRouteFound" | "URX"
-        | "UpstreamRetryLimitExceeded" | "NC" | "NoClusterFound" | "LH" | "FailedLocalHealthCheck" | "LR" | "LocalReset"
-        | "FI" | "FaultInjected" | "RLSE" | "RateLimitServiceError" | "IH" | "InvalidEnvoyRequestHeaders" | "DPE"
-        | "DownstreamProtocolError" | "UPE" | "UpstreamProtocolError" | "NFCF" | "NoFilterConfigFound" | "OM"
-        | "OverloadManagerTerminated" | "DF" | "DnsResolutionFailed" | "DO" | "DropOverload" | "UDO"
+        "UH"
+        | "NoHealthyUpstream"
+        | "UO"
+        | "UpstreamOverflow"
+        | "NR"
+        | "NoRouteFound"
+        | "URX"
+        | "UpstreamRetryLimitExceeded"
+        | "NC"
+        | "NoClusterFound"
+        | "LH"
+        | "FailedLocalHealthCheck"
+        | "LR"
+        | "LocalReset"
+        | "FI"
+        | "FaultInjected"
+        | "RLSE"
+        | "RateLimitServiceError"
+        | "IH"
+        | "InvalidEnvoyRequestHeaders"
+        | "DPE"
+        | "DownstreamProtocolError"
+        | "UPE"
+        | "UpstreamProtocolError"
+        | "NFCF"
+        | "NoFilterConfigFound"
+        | "OM"
+        | "OverloadManagerTerminated"
+        | "DF"
+        | "DnsResolutionFailed"
+        | "DO"
+        | "DropOverload"
+        | "UDO"
         | "UnconditionalDropOverload" => Effect::Failed(Error),
         "DC" | "DownstreamConnectionTermination" | "DR" | "DownstreamRemoteReset" => Effect::ClientGone,
         // DI (delayed) and RFCF (from cache) do not touch the outcome; a flag of an extension says nothing we know.
@@ -102,9 +138,12 @@ fn worse(known: Option<ConnectionResult>, new: ConnectionResult) -> Option<Conne
 
 /// Whether the proxy itself denied, and by which policy.
 fn denial<'r>(evidence: &Evidence<'r>) -> (bool, Option<&'r str>) {
-    const WORDS: [&str; 4] = ["ext_authz_denied", "jwt_authn_access_denied", "request_rate_limited", "local_rate_limited"];
-    // A 401 or 403 of the proxy's own making is its denial; one from the upstream is the application's answer.
-    let mut denied = evidence.code_details == Some("direct_response") && matches!(evidence.code, Some(401 | 403));
+    const WORDS: [&str; 4] =
+        ["ext_authz_denied", "jwt_authn_access_denied", "request_rate_limited", "local_rate_limited"];
+    // A 401 or 403 of the proxy's own making is its denial; one from the upstream is the application's answer. Envoy's
+    // default text has no details, so there a request that never got an upstream tells it.
+    let is_local = evidence.code_details.map_or(evidence.is_without_upstream, |details| details == "direct_response");
+    let mut denied = is_local && matches!(evidence.code, Some(401 | 403));
     for details in [evidence.code_details, evidence.termination_details].into_iter().flatten() {
         if let Some(rest) = details.strip_prefix("rbac_access_denied_matched_policy[") {
             return (true, Some(rest.strip_suffix(']').unwrap_or(rest)).filter(|policy| !policy.is_empty()));
@@ -116,7 +155,11 @@ fn denial<'r>(evidence: &Evidence<'r>) -> (bool, Option<&'r str>) {
 
 /// For HTTP: no response was begun. For TCP, which has no code: no byte went back.
 fn got_nothing(evidence: &Evidence<'_>) -> bool {
-    if evidence.is_http { evidence.code.is_none_or(|code| code == 0) } else { evidence.bytes_sent.is_none_or(|bytes| bytes == 0) }
+    if evidence.is_http {
+        evidence.code.is_none_or(|code| code == 0)
+    } else {
+        evidence.bytes_sent.is_none_or(|bytes| bytes == 0)
+    }
 }
 
 /// Without flags in the log, only a response or bytes in both directions prove a connection.
@@ -124,8 +167,10 @@ fn is_established(evidence: &Evidence<'_>) -> bool {
     if evidence.is_http {
         return evidence.code.is_some_and(|code| code > 0);
     }
-    let both = evidence.bytes_sent.is_some_and(|bytes| bytes > 0) && evidence.bytes_received.is_some_and(|bytes| bytes > 0);
-    both || (evidence.flags_logged && evidence.flags.is_none_or(|flags| flags.split(',').all(|flag| effect(flag) == Effect::Nothing)))
+    let both =
+        evidence.bytes_sent.is_some_and(|bytes| bytes > 0) && evidence.bytes_received.is_some_and(|bytes| bytes > 0);
+    both || (evidence.flags_logged
+        && evidence.flags.is_none_or(|flags| flags.split(',').all(|flag| effect(flag) == Effect::Nothing)))
 }
 
 /// How the connection to the upstream failed, by the words and the Linux error numbers in the details.
@@ -174,8 +219,27 @@ mod tests {
             check(flag, 403, "denied -");
         }
         for flag in [
-            "UH", "UF", "UO", "URX", "LR", "LH", "NR", "NC", "DF", "OM", "DO", "UDO", "IH", "DPE", "UPE", "NFCF", "RLSE", "FI",
-            "UF,URX", "NoRouteFound", "DI,NR",
+            "UH",
+            "UF",
+            "UO",
+            "URX",
+            "LR",
+            "LH",
+            "NR",
+            "NC",
+            "DF",
+            "OM",
+            "DO",
+            "UDO",
+            "IH",
+            "DPE",
+            "UPE",
+            "NFCF",
+            "RLSE",
+            "FI",
+            "UF,URX",
+            "NoRouteFound",
+            "DI,NR",
         ] {
             check(flag, 503, "- error");
         }
@@ -232,6 +296,10 @@ mod tests {
         check(Some("jwt_authn_access_denied{Jwt_is_missing}"), None, (true, None));
         check(Some("direct_response"), None, (true, None));
         check(Some("via_upstream"), None, (false, None));
+        check(None, None, (false, None));
+        let local = Evidence { is_without_upstream: true, is_http: true, code: Some(403), ..Evidence::default() };
+        assert_eq!(show(&local), "denied -");
+        assert_eq!(show(&Evidence { code: Some(404), ..local }), "- established");
     }
 
     #[test]

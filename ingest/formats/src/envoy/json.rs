@@ -178,7 +178,8 @@ fn interpret(raw: &str) -> Result<Option<Value<'_>>, Fault> {
         Some(b'n') => return Ok(None),
         Some(b'{' | b'[') => {
             if depth(raw) > DEPTH_MAX || raw.len() > NESTED_BYTES_MAX {
-                let detail = format!("a value is nested deeper than {DEPTH_MAX} or longer than {NESTED_BYTES_MAX} bytes");
+                let detail =
+                    format!("a value is nested deeper than {DEPTH_MAX} or longer than {NESTED_BYTES_MAX} bytes");
                 return Err(Fault { reason: Reason::TooComplex, detail });
             }
             // A raw value may still hold half a surrogate pair, which no reader of `unmapped` would take.

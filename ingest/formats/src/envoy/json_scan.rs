@@ -28,8 +28,8 @@ pub(super) enum Scan {
 
 /// Reads a plain object into the record; after `NotPlain` the record holds a part of it.
 pub(super) fn scan<'a, 'k: 'a>(line: &'a str, keys: &'k Keys, memo: &mut Memo<'k>, record: &mut Record<'a>) -> Scan {
-    // Control characters are invalid in texts and rare between tokens.
-    if line.as_bytes().iter().any(|&byte| byte < b' ') {
+    // Control characters are invalid in texts and rare between tokens. No early end: that makes vector code.
+    if line.bytes().fold(false, |found, byte| found | (byte < b' ')) {
         return Scan::NotPlain;
     }
     let mut cursor = Cursor { line, at: 0 };
@@ -147,7 +147,8 @@ impl<'a> Cursor<'a> {
                 let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
                 self.at += digits;
                 let text = &self.line[start..self.at];
-                let is_whole = matches!(self.rest().first(), Some(b',' | b'}' | b' ')) && (digits == 1 || !text.starts_with('0'));
+                let is_whole =
+                    matches!(self.rest().first(), Some(b',' | b'}' | b' ')) && (digits == 1 || !text.starts_with('0'));
                 is_whole.then_some(Some(Value::Number(text)))
             }
             b'n' if self.starts_with("null") => {
@@ -189,7 +190,8 @@ mod tests {
     /// What a line gives on both ways: the record and the fault's reason.
     fn both_ways(line: &str, keys: &Keys, memo: &mut Memo<'_>) -> [String; 2] {
         let mut short = Record::new();
-        let mut memo_of_line = Memo { keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key[..key.len() - 2]))).collect() };
+        let mut memo_of_line =
+            Memo { keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key[..key.len() - 2]))).collect() };
         let first = read(line, keys, &mut memo_of_line, &mut short).map_err(|fault| fault.reason);
         let mut long = Record::new();
         let second = read_any(line, keys, &mut long).map_err(|fault| fault.reason);
@@ -213,7 +215,9 @@ mod tests {
             record.clear();
             assert!(matches!(scan(line, &keys, &mut memo, &mut record), Scan::Done), "{line}");
         }
-        for line in [r#"{"path":"\/a"}"#, r#"{"a":1.5}"#, r#"{"a":01}"#, r#"{"a":true}"#, "{}", r#"{"a":1}x"#, r#"{"a":{}}"#] {
+        for line in
+            [r#"{"path":"\/a"}"#, r#"{"a":1.5}"#, r#"{"a":01}"#, r#"{"a":true}"#, "{}", r#"{"a":1}x"#, r#"{"a":{}}"#]
+        {
             record.clear();
             assert!(matches!(scan(line, &keys, &mut memo, &mut record), Scan::NotPlain), "{line}");
         }
@@ -238,7 +242,8 @@ mod tests {
             "[\\[\\]{}\",:a1]{0,4}",
         ];
         let blank = prop_oneof![8 => Just(""), 1 => Just(" "), 1 => Just("\t")];
-        let member = (key, value, blank.clone(), blank).prop_map(|(key, value, a, b)| format!("{a}\"{key}\"{b}:{a}{value}{b}"));
+        let member =
+            (key, value, blank.clone(), blank).prop_map(|(key, value, a, b)| format!("{a}\"{key}\"{b}:{a}{value}{b}"));
         (proptest::collection::vec(member, 0..5), prop_oneof![9 => Just("}"), 1 => Just("")])
             .prop_map(|(members, end)| format!("{{{}{end}", members.join(",")))
     }

@@ -60,10 +60,8 @@ pub(super) fn target_of(
     match Slot::of_operator(name, argument) {
         Some(Slot::StartTime) => {
             let pattern = argument.unwrap_or("");
-            let compiled = TimePattern::compile(pattern).map_err(|PatternFault(fault)| LayoutError::TimePattern {
-                pattern: pattern.to_owned(),
-                fault,
-            })?;
+            let compiled = TimePattern::compile(pattern)
+                .map_err(|PatternFault(fault)| LayoutError::TimePattern { pattern: pattern.to_owned(), fault })?;
             if time.as_ref().is_some_and(|known| *known != compiled) {
                 return Err(LayoutError::TwoTimes);
             }
@@ -120,10 +118,12 @@ impl Layout {
         Ok(Self { head, fields, time: time.clone().unwrap_or_default() })
     }
 
-    /// Drops the line end that format strings write themselves, and blanks before it.
+    /// Drops the line end that format strings write themselves, as such or as `\n`, and blanks before it.
     pub(super) fn without_line_end(mut self) -> Self {
         if let Some(last) = self.fields.last_mut() {
-            last.after.truncate(last.after.trim_end().len());
+            let after = last.after.trim_end();
+            let after = after.strip_suffix("\\n").unwrap_or(after);
+            last.after.truncate(after.len());
         }
         self
     }
@@ -139,7 +139,7 @@ impl Layout {
         let body = ended.unwrap_or(body);
         let mut rest = body;
         while low + 1 < high {
-            let Some((value, after)) = self.from_left(low, rest) else { break };
+            let Some((value, after)) = self.cut_left(low, rest) else { break };
             values[low] = value;
             rest = after;
             low += 1;
@@ -148,7 +148,7 @@ impl Layout {
             return Err(low);
         }
         while low + 1 < high {
-            let Some((before, value)) = self.from_right(high - 1, rest) else { break };
+            let Some((before, value)) = self.cut_right(high - 1, rest) else { break };
             values[high - 1] = value;
             rest = before;
             high -= 1;
@@ -166,7 +166,7 @@ impl Layout {
     }
 
     /// The value of a bounded field at the start of `rest`, and what follows.
-    fn from_left<'t>(&self, index: usize, rest: &'t str) -> Option<(&'t str, &'t str)> {
+    fn cut_left<'t>(&self, index: usize, rest: &'t str) -> Option<(&'t str, &'t str)> {
         let Field { shape, after, .. } = &self.fields[index];
         if *shape == Shape::Free {
             return None;
@@ -186,13 +186,13 @@ impl Layout {
     }
 
     /// The value of a bounded field at the end of `rest`, and what stands before it.
-    fn from_right<'t>(&self, index: usize, rest: &'t str) -> Option<(&'t str, &'t str)> {
+    fn cut_right<'t>(&self, index: usize, rest: &'t str) -> Option<(&'t str, &'t str)> {
         let shape = self.fields[index].shape;
         let before = self.fields[index - 1].after.as_str();
         if shape == Shape::Free {
             return None;
         }
-        let (start, _) = rest.rmatch_indices(before).next()?;
+        let start = find_last(rest, before)?;
         let value = &rest[start + before.len()..];
         shape.fits(value, &self.time).then(|| (&rest[..start], value))
     }
@@ -210,6 +210,20 @@ fn find(text: &str, from: usize, literal: &str) -> Option<usize> {
             return Some(found);
         }
         from = found + 1;
+    }
+}
+
+/// The last place of `literal` in `text`.
+fn find_last(text: &str, literal: &str) -> Option<usize> {
+    let literal = literal.as_bytes();
+    let first = *literal.first()?;
+    let mut bytes = text.as_bytes();
+    loop {
+        let found = memchr::memrchr(first, bytes)?;
+        if text.as_bytes()[found..].starts_with(literal) {
+            return Some(found);
+        }
+        bytes = &bytes[..found];
     }
 }
 
@@ -278,9 +292,14 @@ mod tests {
             let line = format!("{start} \"GET {path} HTTP/1.1\" {tail}");
             check(ENVOY_TEXT, &line, &format!("2026-01-01T00:00:00.000Z¦GET¦{path}¦HTTP/1.1¦{ended}"));
         }
-        for agent in ["x\" \"q\" \"auth\" \"9.9.9.9:9", "\"", " ", "a \"b\" c", "/x HTTP/1.1\" 200 - 1 1 1 1 \"-\" \"y"] {
+        for agent in ["x\" \"q\" \"auth\" \"9.9.9.9:9", "\"", " ", "a \"b\" c", "/x HTTP/1.1\" 200 - 1 1 1 1 \"-\" \"y"]
+        {
             let line = format!("{start} \"GET /a HTTP/1.1\" {tail}").replace("UA", agent);
-            check(ENVOY_TEXT, &line, &format!("2026-01-01T00:00:00.000Z¦GET¦/a¦HTTP/1.1¦{}", ended.replace("UA", agent)));
+            check(
+                ENVOY_TEXT,
+                &line,
+                &format!("2026-01-01T00:00:00.000Z¦GET¦/a¦HTTP/1.1¦{}", ended.replace("UA", agent)),
+            );
         }
     }
 
@@ -301,7 +320,11 @@ mod tests {
     fn words_may_hold_spaces_when_nothing_else_fits() {
         check("%DURATION%|%ROUTE_NAME%|%BYTES_SENT%", "1|my \"route\"|2", "1¦my \"route\"¦2");
         check("%DURATION% %ROUTE_NAME% %BYTES_SENT%", "1 my route 2", "1¦my route¦2");
-        check("a %START_TIME(%d/%b/%Y:%H:%M:%S %z)% %DURATION%", "a 29/May/2018:12:43:10 +0200 5", "29/May/2018:12:43:10 +0200¦5");
+        check(
+            "a %START_TIME(%d/%b/%Y:%H:%M:%S %z)% %DURATION%",
+            "a 29/May/2018:12:43:10 +0200 5",
+            "29/May/2018:12:43:10 +0200¦5",
+        );
     }
 
     #[test]

@@ -66,8 +66,12 @@ enum Vantage {
 impl Vantage {
     fn of(cluster: Option<&str>) -> Self {
         match cluster {
-            Some(name) if name.starts_with("inbound|") || name.starts_with("InboundPassthroughCluster") => Self::Destination,
-            Some(name) if name.starts_with("outbound|") || name == "PassthroughCluster" || name == "BlackHoleCluster" => {
+            Some(name) if name.starts_with("inbound|") || name.starts_with("InboundPassthroughCluster") => {
+                Self::Destination
+            }
+            Some(name)
+                if name.starts_with("outbound|") || name == "PassthroughCluster" || name == "BlackHoleCluster" =>
+            {
                 Self::Source
             }
             _ => Self::Proxy,
@@ -159,7 +163,8 @@ impl<'r> Row<'r, '_, '_> {
             return Ok(());
         };
         let end = duration.unwrap_or(0).checked_mul(1000).and_then(|micros| start.checked_add(micros));
-        let too_long = || Fault::value(Reason::BadNumber, Slot::Duration, self.record.text(Slot::Duration).unwrap_or(""));
+        let too_long =
+            || Fault::value(Reason::BadNumber, Slot::Duration, self.record.text(Slot::Duration).unwrap_or(""));
         let end = end.ok_or_else(too_long)?;
         self.flows.set_num(START_TIME, start);
         self.flows.set_num(END_TIME, end);
@@ -186,8 +191,10 @@ impl<'r> Row<'r, '_, '_> {
         let vantage = Vantage::of(self.record.text(Slot::UpstreamCluster));
         self.flows.set_text(VANTAGE, vantage.as_str());
 
-        let direct = self.address(Slot::DownstreamDirect, Some((Slot::DownstreamDirectIp, Slot::DownstreamDirectPort)))?;
-        let remote = self.address(Slot::DownstreamRemote, Some((Slot::DownstreamRemoteIp, Slot::DownstreamRemotePort)))?;
+        let direct =
+            self.address(Slot::DownstreamDirect, Some((Slot::DownstreamDirectIp, Slot::DownstreamDirectPort)))?;
+        let remote =
+            self.address(Slot::DownstreamRemote, Some((Slot::DownstreamRemoteIp, Slot::DownstreamRemotePort)))?;
         let remote = remote.filter(|(address, _)| address.port.is_some_and(|port| port != 0));
         if let Some((address, bits)) = direct.or(remote) {
             self.used |= bits;
@@ -227,12 +234,16 @@ impl<'r> Row<'r, '_, '_> {
 
     /// An address that says what a column already says is not kept a second time.
     fn drop_repeated_addresses(&mut self) {
-        const WHOLE: [Slot; 5] =
-            [Slot::DownstreamDirect, Slot::DownstreamRemote, Slot::DownstreamLocal, Slot::UpstreamHost, Slot::UpstreamRemote];
+        const WHOLE: [Slot; 5] = [
+            Slot::DownstreamDirect,
+            Slot::DownstreamRemote,
+            Slot::DownstreamLocal,
+            Slot::UpstreamHost,
+            Slot::UpstreamRemote,
+        ];
         for slot in WHOLE {
             let Some(text) = self.record.text(slot).filter(|_| self.used & slot.bit() == 0) else { continue };
-            let is_repeated =
-                |other: &Slot| self.used & other.bit() != 0 && self.record.text(*other) == Some(text);
+            let is_repeated = |other: &Slot| self.used & other.bit() != 0 && self.record.text(*other) == Some(text);
             if WHOLE.iter().any(is_repeated) {
                 self.used |= slot.bit();
             }
@@ -243,7 +254,11 @@ impl<'r> Row<'r, '_, '_> {
     fn request(&mut self) -> Result<bool, Fault> {
         let code = self.number(Slot::ResponseCode)?;
         if code.is_some_and(|code| code > 999) {
-            return Err(Fault::value(Reason::BadNumber, Slot::ResponseCode, self.record.text(Slot::ResponseCode).unwrap_or("")));
+            return Err(Fault::value(
+                Reason::BadNumber,
+                Slot::ResponseCode,
+                self.record.text(Slot::ResponseCode).unwrap_or(""),
+            ));
         }
         let version = self.record.text(Slot::Protocol);
         let is_http =
@@ -303,6 +318,7 @@ impl<'r> Row<'r, '_, '_> {
             termination_details: record.text(Slot::TerminationDetails),
             upstream_failure: record.text(Slot::UpstreamFailure),
             downstream_failure: record.text(Slot::DownstreamFailure),
+            is_without_upstream: record.is_logged(Slot::UpstreamHost) && record.text(Slot::UpstreamHost).is_none(),
             // Istio with REGISTRY_ONLY: https://istio.io "Accessing External Services".
             is_black_hole: cluster == Some("BlackHoleCluster") || record.text(Slot::RouteName) == Some("block_all"),
         };

@@ -63,7 +63,9 @@ pub enum LayoutError {
         length: usize,
     },
     /// A `%` that opens no operator.
-    #[error("byte {position}: `%{text}` is no command operator; they look like %NAME%, %NAME(ARGUMENT)% or %NAME(ARGUMENT):LENGTH%, and %% stands for a percent sign")]
+    #[error(
+        "byte {position}: `%{text}` is no command operator; they look like %NAME%, %NAME(ARGUMENT)% or %NAME(ARGUMENT):LENGTH%, and %% stands for a percent sign"
+    )]
     Operator {
         /// Byte offset of the percent sign.
         position: usize,

@@ -158,9 +158,11 @@ impl Slot {
         Self::of_name(key).or(match key {
             ":authority" => Some(Self::Authority),
             ":method" => Some(Self::Method),
-            ":path" | "x-envoy-origin-path" | "x-envoy-original-path" | "x_envoy_origin_path" | "x_envoy_original_path" => {
-                Some(Self::Path)
-            }
+            ":path"
+            | "x-envoy-origin-path"
+            | "x-envoy-original-path"
+            | "x_envoy_origin_path"
+            | "x_envoy_original_path" => Some(Self::Path),
             "user-agent" => Some(Self::UserAgent),
             "x-forwarded-for" => Some(Self::ForwardedFor),
             "x-request-id" | "x_request_id" => Some(Self::RequestId),
@@ -177,7 +179,9 @@ impl Slot {
     pub(super) fn of_operator(name: &str, argument: Option<&str>) -> Option<Self> {
         match (name, argument) {
             ("REQ" | "REQUEST_HEADER", Some(headers)) => Self::of_headers(headers, false),
-            ("RESP" | "TRAILER" | "RESPONSE_HEADER" | "RESPONSE_TRAILER", Some(headers)) => Self::of_headers(headers, true),
+            ("RESP" | "TRAILER" | "RESPONSE_HEADER" | "RESPONSE_TRAILER", Some(headers)) => {
+                Self::of_headers(headers, true)
+            }
             ("ENVIRONMENT", Some("POD_NAME")) => Some(Self::PodName),
             ("ENVIRONMENT", Some("HOSTNAME")) => Some(Self::Hostname),
             ("PATH", _) => Some(Self::Path),

@@ -62,9 +62,11 @@ impl TimePattern {
             }
         }
         let has = |item: Item| items.contains(&item);
-        let has_date = (has(Item::Year) || has(Item::ShortYear)) && (has(Item::Month) || has(Item::MonthName)) && has(Item::Day);
+        let has_date =
+            (has(Item::Year) || has(Item::ShortYear)) && (has(Item::Month) || has(Item::MonthName)) && has(Item::Day);
         let has_epoch = items.iter().any(|item| matches!(item, Item::Epoch(_)));
-        if !has_epoch && !(has_date && has(Item::Hour)) {
+        let has_moment = has_epoch || (has_date && has(Item::Hour));
+        if !has_moment {
             return Err(PatternFault("it needs `%s`, or a year, month, day and hour".to_owned()));
         }
         Ok(Self::Items(items))
@@ -286,12 +288,17 @@ mod tests {
 
     #[test]
     fn the_default_agrees_with_the_calendar() {
-        for text in
-            ["2016-04-15T20:17:00.310Z", "2024-02-29T23:59:59.999999Z", "1999-12-31T00:00:00+02:30", "9998-12-31T23:59:59Z"]
-        {
+        for text in [
+            "2016-04-15T20:17:00.310Z",
+            "2024-02-29T23:59:59.999999Z",
+            "1999-12-31T00:00:00+02:30",
+            "9998-12-31T23:59:59Z",
+        ] {
             assert_eq!(rfc3339(text.as_bytes()), time::parse(text).ok(), "{text}");
         }
-        for text in ["2023-02-29T00:00:00Z", "2016-04-15T24:00:00Z", "2016-04-15T20:17:00.Z", "2016-04-15T20:17:00", "-", ""] {
+        for text in
+            ["2023-02-29T00:00:00Z", "2016-04-15T24:00:00Z", "2016-04-15T20:17:00.Z", "2016-04-15T20:17:00", "-", ""]
+        {
             assert_eq!(rfc3339(text.as_bytes()), None, "{text}");
         }
     }

@@ -51,9 +51,16 @@ fn member(name: &str, value: &Value<'_>, object: &mut String) {
 fn text(text: &str, object: &mut String) {
     let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
     object.push('"');
+    let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    // Looking at all bytes without an early end is what the compiler turns into vector code.
+    if !text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        object.push_str(text);
+        object.push('"');
+        return;
+    }
     let mut clean = 0;
     for (index, byte) in text.bytes().enumerate() {
-        if byte >= b' ' && byte != b'"' && byte != b'\\' {
+        if !needs_escape(byte) {
             continue;
         }
         object.push_str(&text[clean..index]);

@@ -43,7 +43,9 @@ fn flow_logs_by_content() {
 #[test]
 fn envelopes_by_content() {
     let objects = Framing::Text(Records::JsonObjects);
-    let envelope = format!("{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{{\"id\":\"1\",\"timestamp\":1,\"message\":\"{LINE}\"}}]}}");
+    let envelope = format!(
+        "{{\"messageType\":\"DATA_MESSAGE\",\"logEvents\":[{{\"id\":\"1\",\"timestamp\":1,\"message\":\"{LINE}\"}}]}}"
+    );
     let chosen = check(&envelope.repeat(2), "auto", "CloudWatch", objects, 0);
     assert!(chosen.notes[0].contains("does not tell the layout"), "{:?}", chosen.notes);
     let mut out = Decoded::default();

@@ -54,8 +54,8 @@ fn elastic(name: &str) -> Vec<Value> {
     value.get("expected").unwrap_or(&value).as_array().unwrap().clone()
 }
 
-/// Elastic calls the bytes sent `http.request.body.bytes` and those received `http.response.body.bytes`, takes the
-/// duration from `upstream_service_time`, and the upstream host as the destination of outbound records only.
+/// Elastic calls the bytes sent `http.request.body.bytes` and those received `http.response.body.bytes`, and takes the
+/// duration from `upstream_service_time`; ours comes from `DURATION`.
 #[test]
 fn istio_samples_agree_with_elastic() {
     for name in ["istio__test-access-logs.log", "istio__test-access-json-logs.log"] {
@@ -76,17 +76,17 @@ fn istio_samples_agree_with_elastic() {
                 "trace_id": at("/http/request/id"),
             });
             let message = at("/event/original").as_str().unwrap().to_owned();
-            // Elastic takes an address with port 0, which comes from X-Forwarded-For, as the source; we do not.
-            if at("/source/port") == json!(0) {
+            // Elastic takes an address with port 0, which comes from X-Forwarded-For, as a source without port; we do not.
+            if at("/source/port").is_null() {
                 columns["src_ip"] = Value::Null;
             } else {
                 columns["src_ip"] = at("/source/ip");
                 columns["src_port"] = at("/source/port");
             }
-            // Elastic takes the downstream local address of outbound records too: the service's virtual address.
-            if message.contains("outbound|") {
-                assert_ne!(row["dst_ip"], at("/destination/ip"));
-                assert_eq!(row["vantage"], "source");
+            // Elastic takes the upstream host of inbound records too, which for us is the hop from proxy to workload.
+            if message.contains("\"[2a02:cf40::7]:3000\" inbound|") {
+                assert_eq!(at("/destination/ip"), "2a02:cf40::7");
+                columns["dst_ip"] = json!("10.124.0.11");
             } else if !at("/destination/ip").is_null() {
                 columns["dst_ip"] = at("/destination/ip");
                 columns["dst_port"] = at("/destination/port");
@@ -152,18 +152,38 @@ fn real_lines() {
     let format = from_layout(ISTIO_TEXT).unwrap();
     let line = |middle: &str| format!("[2026-11-23T08:46:37.258Z] \"{middle} - default\r\n");
     let quotes = r#"GET /a"b?t=1 HTTP/1.1" 200 - via_upstream - "-" 0 5 0 0 "-" "x" "q" "auth" "9.9.9.9:9" "0ed2ed47" "127.0.0.1:18080" "127.0.0.1:18081" up 127.0.0.1:32830 127.0.0.1:18080 127.0.0.1:37008"#;
-    check(&*format, &line(quotes), json!({"resource": "/a\"b", "dst_port": 18081, "trace_id": "0ed2ed47", "src_port": 37008,
-        "server_name": "127.0.0.1"}));
+    check(
+        &*format,
+        &line(quotes),
+        json!({"resource": "/a\"b", "dst_port": 18081, "trace_id": "0ed2ed47", "src_port": 37008,
+        "server_name": "127.0.0.1"}),
+    );
     let refused = r#"GET /refused HTTP/1.1" 503 UF upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused} - "delayed_connect_error:_Connection_refused" 0 98 0 - "-" "curl/7.88.1" "badc6880" "127.0.0.1:18080" "127.0.0.1:1" refused - 127.0.0.1:18080 127.0.0.1:37026"#;
-    check(&*format, &line(refused), json!({"result": "refused", "outcome": "failed", "status_code": "UF", "dst_port": 1}));
+    check(
+        &*format,
+        &line(refused),
+        json!({"result": "refused", "outcome": "failed", "status_code": "UF", "dst_port": 1}),
+    );
     let rbac = r#"GET /rbac HTTP/1.1" 403 - rbac_access_denied_matched_policy[ns[a]-policy[deny_it]-rule[0]] - "-" 0 19 0 - "-" "tab	and\back" "6281ce1c" "127.0.0.1:18080" "-" - - 127.0.0.1:18080 127.0.0.1:37070"#;
-    check(&*format, &line(rbac), json!({"verdict": "denied", "policy": "ns[a]-policy[deny_it]-rule[0]", "dst_port": 18080}));
+    check(
+        &*format,
+        &line(rbac),
+        json!({"verdict": "denied", "policy": "ns[a]-policy[deny_it]-rule[0]", "dst_port": 18080}),
+    );
     let tcp = r#"- - -" 0 - - rbac_access_denied_matched_policy[ns[a]-policy[p]-rule[0]] "-" 82 0 1 - "-" "-" "-" "-" "127.0.0.1:18081" up 127.0.0.1:32886 127.0.0.1:18083 127.0.0.1:47478"#;
-    check(&*format, &line(tcp), json!({"verdict": "denied", "policy": "ns[a]-policy[p]-rule[0]", "record_kind": "connection",
-        "operation": null, "operation_status": null, "bytes_out": 82}));
+    check(
+        &*format,
+        &line(tcp),
+        json!({"verdict": "denied", "policy": "ns[a]-policy[p]-rule[0]", "record_kind": "connection",
+        "operation": null, "operation_status": null, "bytes_out": 82}),
+    );
     let left = r#"GET /slow HTTP/2" 0 DC downstream_remote_disconnect - "-" 0 0 294 - "-" "curl/7.88.1" "92f0c3ef" "127.0.0.1:18080" "127.0.0.1:18081" up 127.0.0.1:32850 127.0.0.1:18080 127.0.0.1:37084"#;
-    check(&*format, &line(left), json!({"result": "reset", "outcome": "failed", "operation_status": null,
-        "outcome_reason": "downstream_remote_disconnect", "end_time": "2026-11-23T08:46:37.552Z"}));
+    check(
+        &*format,
+        &line(left),
+        json!({"result": "reset", "outcome": "failed", "operation_status": null,
+        "outcome_reason": "downstream_remote_disconnect", "end_time": "2026-11-23T08:46:37.552Z"}),
+    );
 }
 
 #[test]
@@ -172,26 +192,45 @@ fn ends_and_identities() {
     let cases = [
         (json!({"downstream_remote_address": "1.2.3.4:0", "x_forwarded_for": "1.2.3.4"}), json!({"src_ip": null})),
         (json!({"downstream_remote_address_without_port": "1.2.3.4"}), json!({"src_ip": null})),
-        (json!({"downstream_remote_address": "1.2.3.4:0", "downstream_direct_remote_address": "[::ffff:10.0.0.7]:999"}),
-            json!({"src_ip": "10.0.0.7", "src_port": 999})),
-        (json!({"upstream_cluster": "inbound|80||", "upstream_host": "127.0.0.1:80", "downstream_local_address": "[2001:db8:0::9]:80"}),
-            json!({"dst_ip": "2001:db8::9", "dst_port": 80, "vantage": "destination", "post_nat_src_ip": null})),
-        (json!({"upstream_host": "envoy://internal/10.0.0.1:80", "downstream_local_address": "10.0.0.2:81"}),
-            json!({"dst_ip": "10.0.0.2", "dst_port": 81})),
-        (json!({"downstream_peer_uri_san": "dns:x,spiffe://td/ns/a/sa/b", "downstream_local_uri_san": "spiffe://td/ns/c/sa/d",
+        (
+            json!({"downstream_remote_address": "1.2.3.4:0", "downstream_direct_remote_address": "[::ffff:10.0.0.7]:999"}),
+            json!({"src_ip": "10.0.0.7", "src_port": 999}),
+        ),
+        (
+            json!({"upstream_cluster": "inbound|80||", "upstream_host": "127.0.0.1:80", "downstream_local_address": "[2001:db8:0::9]:80"}),
+            json!({"dst_ip": "2001:db8::9", "dst_port": 80, "vantage": "destination", "post_nat_src_ip": null}),
+        ),
+        (
+            json!({"upstream_host": "envoy://internal/10.0.0.1:80", "downstream_local_address": "10.0.0.2:81"}),
+            json!({"dst_ip": "10.0.0.2", "dst_port": 81}),
+        ),
+        (
+            json!({"downstream_peer_uri_san": "dns:x,spiffe://td/ns/a/sa/b", "downstream_local_uri_san": "spiffe://td/ns/c/sa/d",
             "downstream_tls_version": "TLSv1.3"}),
             json!({"src_principal": "spiffe://td/ns/a/sa/b", "dst_principal": "spiffe://td/ns/c/sa/d", "src_verified": true,
-                "encryption": "mtls", "tls_version": "TLSv1.3"})),
-        (json!({"downstream_tls_version": "TLSv1.2"}), json!({"encryption": "tls", "src_principal": null, "src_verified": null})),
+                "encryption": "mtls", "tls_version": "TLSv1.3"}),
+        ),
+        (
+            json!({"downstream_tls_version": "TLSv1.2"}),
+            json!({"encryption": "tls", "src_principal": null, "src_verified": null}),
+        ),
         (json!({"protocol": "HTTP/3"}), json!({"protocol_num": 17, "protocol": "udp"})),
-        (json!({"method": "POST", "path": "/pkg.Service/Do", "content-type": "application/grpc+proto"}),
-            json!({"app_protocol": "grpc", "resource": "/pkg.Service/Do"})),
-        (json!({":authority": "user:pw@shop:80", "x-envoy-origin-path": "/a?secret=1", "x-request-id": "r"}),
-            json!({"server_name": "shop", "resource": "/a", "trace_id": "r"})),
-        (json!({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "request_id": "r"}),
-            json!({"trace_id": "0af7651916cd43dd8448eb211c80319c"})),
-        (json!({"pod_name": "web-1", "duration": "15", "response_code": "200"}),
-            json!({"observer": "web-1", "end_time": "2026-01-01T00:00:00.015Z", "operation_status": "200"})),
+        (
+            json!({"method": "POST", "path": "/pkg.Service/Do", "content-type": "application/grpc+proto"}),
+            json!({"app_protocol": "grpc", "resource": "/pkg.Service/Do"}),
+        ),
+        (
+            json!({":authority": "user:pw@shop:80", "x-envoy-origin-path": "/a?secret=1", "x-request-id": "r"}),
+            json!({"server_name": "shop", "resource": "/a", "trace_id": "r"}),
+        ),
+        (
+            json!({"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "request_id": "r"}),
+            json!({"trace_id": "0af7651916cd43dd8448eb211c80319c"}),
+        ),
+        (
+            json!({"pod_name": "web-1", "duration": "15", "response_code": "200"}),
+            json!({"observer": "web-1", "end_time": "2026-01-01T00:00:00.015Z", "operation_status": "200"}),
+        ),
     ];
     for (mut record, expected) in cases {
         record["start_time"] = json!("2026-01-01T00:00:00Z");
@@ -235,21 +274,23 @@ fn rejects_name_reason_and_field() {
 #[test]
 fn custom_layouts() {
     let text = "%START_TIME(%s.%3f)%|%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%|%REQ(:METHOD)% %REQ(:PATH):99%|%RESPONSE_FLAGS_LONG%|%RESPONSE_CODE%|%HOSTNAME%|%REQ(X-TENANT)%|%REQ(AUTHORIZATION)%|%UPSTREAM_HOST%|%CONNECTION_ID%\\n";
-    let text = text.trim_end_matches("\\n");
     let line = "1795423597.369|127.0.0.1:37026|GET /refused|UpstreamConnectionFailure|503|vm|t1|Bearer x|127.0.0.1:1|4";
+    // The line end may be written as Envoy's configuration has it, as a backslash and an n.
     let expected = json!({"start_time": "2026-11-23T08:46:37.369Z", "src_port": 37026, "result": "error", "observer": "vm",
         "status_code": "UpstreamConnectionFailure", "dst_port": 1, "resource": "/refused",
-        "unmapped": r#"{"x-tenant":"t1","req(authorization)":"[redacted]","connection_id":"4"}"#});
-    let mut redacted = expected.clone();
-    redacted["unmapped"] = json!(r#"{"x-tenant":"t1","authorization":"[redacted]","connection_id":"4"}"#);
-    check(&*from_layout(text).unwrap(), line, redacted);
+        "unmapped": r#"{"x-tenant":"t1","authorization":"[redacted]","connection_id":"4"}"#});
+    check(&*from_layout(text).unwrap(), line, expected);
 
     let layout = json!({"ts": "%START_TIME(%s)%", "client": "%DOWNSTREAM_REMOTE_ADDRESS%", "who": "%REQ(:AUTHORITY)%",
         "request": "%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%", "env": "prod", "size": {"in": "%BYTES_RECEIVED%", "x": "%REQ(X)%"}});
     let line = r#"{"ts":"1795423597","client":"10.0.0.1:5","who":"shop","request":"GET /a\"b HTTP/1.1","env":"prod","size":{"in":"7","x":"y"}}"#;
-    check(&*from_layout(&layout.to_string()).unwrap(), line, json!({"start_time": "2026-11-23T08:46:37Z", "src_ip": "10.0.0.1",
+    check(
+        &*from_layout(&layout.to_string()).unwrap(),
+        line,
+        json!({"start_time": "2026-11-23T08:46:37Z", "src_ip": "10.0.0.1",
         "server_name": "shop", "operation": "GET", "resource": "/a\"b", "bytes_out": 7,
-        "unmapped": r#"{"protocol":"HTTP/1.1","env":"prod","size.x":"y"}"#}));
+        "unmapped": r#"{"protocol":"HTTP/1.1","env":"prod","size.x":"y"}"#}),
+    );
 }
 
 #[test]
@@ -301,8 +342,11 @@ proptest! {
         for format in [from_layout(ENVOY_TEXT).unwrap(), from_layout(ISTIO_TEXT).unwrap(), json_format()] {
             decode(&*format, &input);
         }
-        sniff(&input);
-        let _ = from_layout(&String::from_utf8_lossy(&input)).is_ok();
+        let claimed = sniff(&input).is_some();
+        prop_assert!(!claimed || input.len() > 60);
+        if let Ok(format) = from_layout(&String::from_utf8_lossy(&input)) {
+            decode(&*format, &input);
+        }
     }
 
     #[test]

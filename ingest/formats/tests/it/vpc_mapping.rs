@@ -61,9 +61,19 @@ fn ports_of_protocols_without_ports_are_absent() {
 fn times_up_to_the_year_9999() {
     let layout = "srcaddr dstaddr start end";
     check(layout, "::1 ::2 1418530010 -", json!({"start_time": "2014-12-14T04:06:50Z", "end_time": null}));
-    check(layout, "::1 ::2 0 253402207199", json!({"start_time": "1970-01-01T00:00:00Z", "end_time": "9999-12-30T21:59:59Z"}));
+    check(
+        layout,
+        "::1 ::2 0 253402207199",
+        json!({"start_time": "1970-01-01T00:00:00Z", "end_time": "9999-12-30T21:59:59Z"}),
+    );
     assert_eq!(decode(layout, "::1 ::2 0 253402300799").counts.flows, 1);
-    for line in ["::1 ::2 0 253402300800", "::1 ::2 -5 0", "::1 ::2 1418530010.5 0", "::1 ::2 0 2014-12-14", "::1 ::2 0 99999999999999999999999"] {
+    for line in [
+        "::1 ::2 0 253402300800",
+        "::1 ::2 -5 0",
+        "::1 ::2 1418530010.5 0",
+        "::1 ::2 0 2014-12-14",
+        "::1 ::2 0 99999999999999999999999",
+    ] {
         assert_eq!(rejects(&decode(layout, line)), ["bad_time at 0"], "{line}");
     }
     // Of two faults the one found first is told, and nothing of the row stays.
@@ -78,18 +88,42 @@ fn words_outside_the_set_are_rejected() {
     let out = decode(DEFAULT, &OK.replace("OK", "FAIL"));
     assert_eq!(rejects(&out), ["bad_value at 0"]);
     assert_eq!(out.rejects[0].detail, "log-status: `FAIL` is not OK, NODATA or SKIPDATA");
-    check(DEFAULT, &OK.replace("ACCEPT", "-"), json!({"verdict": null, "result": null, "outcome": "unknown", "status_code": null}));
-    check(DEFAULT, OK, json!({"verdict": "allowed", "result": null, "outcome": "allowed", "unmapped": null, "vantage": null}));
-    check(DEFAULT, &OK.replace("ACCEPT", "REJECT"), json!({"verdict": "denied", "outcome": "denied", "status_code": "REJECT"}));
+    check(
+        DEFAULT,
+        &OK.replace("ACCEPT", "-"),
+        json!({"verdict": null, "result": null, "outcome": "unknown", "status_code": null}),
+    );
+    check(
+        DEFAULT,
+        OK,
+        json!({"verdict": "allowed", "result": null, "outcome": "allowed", "unmapped": null, "vantage": null}),
+    );
+    check(
+        DEFAULT,
+        &OK.replace("ACCEPT", "REJECT"),
+        json!({"verdict": "denied", "outcome": "denied", "status_code": "REJECT"}),
+    );
     check(DEFAULT, &OK.replace("123456789010", "unknown"), json!({"account": null}));
 }
 
 #[test]
 fn flow_direction_tells_vantage_and_instance() {
     let layout = "srcaddr dstaddr instance-id flow-direction";
-    check(layout, "::1 ::2 i-1 egress", json!({"vantage": "source", "src_instance": "i-1", "dst_instance": null, "unmapped": null}));
-    check(layout, "::1 ::2 i-1 ingress", json!({"vantage": "destination", "dst_instance": "i-1", "src_instance": null}));
-    check(layout, "::1 ::2 i-1 -", json!({"vantage": null, "dst_instance": null, "unmapped": r#"{"instance-id":"i-1"}"#}));
+    check(
+        layout,
+        "::1 ::2 i-1 egress",
+        json!({"vantage": "source", "src_instance": "i-1", "dst_instance": null, "unmapped": null}),
+    );
+    check(
+        layout,
+        "::1 ::2 i-1 ingress",
+        json!({"vantage": "destination", "dst_instance": "i-1", "src_instance": null}),
+    );
+    check(
+        layout,
+        "::1 ::2 i-1 -",
+        json!({"vantage": null, "dst_instance": null, "unmapped": r#"{"instance-id":"i-1"}"#}),
+    );
 }
 
 #[test]
@@ -137,7 +171,13 @@ fn transit_gateway_losses() {
     answer("10", "9 0 0 0", "established", "allowed", Value::Null);
     answer("10", "10 0 0 0", "error", "failed", json!("packets-lost-no-route"));
     answer("10", "0 6 0 4", "error", "failed", json!("packets-lost-blackhole,packets-lost-ttl-expired"));
-    answer("10", "9223372036854775807 9223372036854775807 - -", "error", "failed", json!("packets-lost-no-route,packets-lost-blackhole"));
+    answer(
+        "10",
+        "9223372036854775807 9223372036854775807 - -",
+        "error",
+        "failed",
+        json!("packets-lost-no-route,packets-lost-blackhole"),
+    );
     answer("0", "0 0 0 0", "established", "allowed", Value::Null);
     answer("-", "5 0 0 0", "established", "allowed", Value::Null);
 }
@@ -175,10 +215,10 @@ fn lines_in_unusual_clothes() {
     let row = &rows(&out)[3];
     assert_eq!(row["position_offset"], json!(crlf.len() - OK.len()));
     assert_eq!(row["status_code"], "ACCEPT");
-    assert_eq!(rejects(&decode(DEFAULT, &format!("{OK} extra\n2 1\n"))), [
-        "too_many_fields at 0".to_owned(),
-        format!("too_few_fields at {}", OK.len() + 7)
-    ]);
+    assert_eq!(
+        rejects(&decode(DEFAULT, &format!("{OK} extra\n2 1\n"))),
+        ["too_many_fields at 0".to_owned(), format!("too_few_fields at {}", OK.len() + 7)]
+    );
     let format = AwsVpc::new(Layout::parse(DEFAULT).unwrap());
     let out = decode_with(&format, &[OK.as_bytes(), b"\n2 \xff\xfe x\n", OK.as_bytes()].concat());
     assert_eq!((out.counts.flows, rejects(&out)), (2, vec![format!("invalid_utf8 at {}", OK.len() + 1)]));
@@ -208,12 +248,16 @@ fn gaps_without_a_time_of_their_own() {
 #[test]
 fn envelopes() {
     let envelope = |messages: &[&str]| {
-        let events: Vec<Value> = messages.iter().map(|message| json!({"id": "1", "timestamp": 1_418_530_071_000_i64, "message": message})).collect();
+        let events: Vec<Value> = messages
+            .iter()
+            .map(|message| json!({"id": "1", "timestamp": 1_418_530_071_000_i64, "message": message}))
+            .collect();
         json!({"messageType": "DATA_MESSAGE", "owner": "1", "logStream": "eni-9-all", "logEvents": events}).to_string()
     };
     let control = json!({"messageType": "CONTROL_MESSAGE", "logEvents": [{"id": "", "timestamp": 0, "message": "CWL CONTROL MESSAGE"}]});
     let first = envelope(&[OK, "2 short", &OK.replace("OK", "NODATA")]);
-    let input = format!("{first}{control}{}\n\n{{\"x\":1}}{{\"broken\": \n}}garbage\n{}", envelope(&[OK]), envelope(&[OK]));
+    let input =
+        format!("{first}{control}{}\n\n{{\"x\":1}}{{\"broken\": \n}}garbage\n{}", envelope(&[OK]), envelope(&[OK]));
     let format = CloudWatch::new(Layout::parse(DEFAULT).unwrap());
     let out = decode_with(&format, input.as_bytes());
     assert_eq!((out.counts.flows, out.counts.gaps, out.counts.rejected), (3, 1, 4), "{:?}", out.rejects);

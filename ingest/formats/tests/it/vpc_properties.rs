@@ -2,10 +2,10 @@
 
 use crate::vpc::{decode_with, gaps, rejects, rows};
 use proptest::prelude::*;
+use std::sync::Arc;
 use tradewind_formats::aws_vpc::{AwsVpc, CloudWatch, DEFAULT, Layout, TRANSIT_GATEWAY};
 use tradewind_formats::detect::segments;
 use tradewind_formats::{Decoded, Format, FormatChoice, choose};
-use std::sync::Arc;
 
 /// Lines that once were, or look as if they could be, a problem.
 const NASTY: &[&str] = &[
@@ -31,9 +31,40 @@ const NASTY: &[&str] = &[
 ];
 
 const WORDS: &[&str] = &[
-    "-", "2", "0", "6", "17", "1", "255", "256", "65535", "65536", "eni-1", "10.0.0.1", "::1", "2001:DB8::1", "::ffff:1.2.3.4",
-    "01.2.3.4", "ACCEPT", "REJECT", "OK", "NODATA", "SKIPDATA", "1418530010", "253402300799", "9223372036854775808", "egress",
-    "ingress", "srcaddr", "version", "\"\\", "é", "", "\u{1}", "tgw-1", "i-1",
+    "-",
+    "2",
+    "0",
+    "6",
+    "17",
+    "1",
+    "255",
+    "256",
+    "65535",
+    "65536",
+    "eni-1",
+    "10.0.0.1",
+    "::1",
+    "2001:DB8::1",
+    "::ffff:1.2.3.4",
+    "01.2.3.4",
+    "ACCEPT",
+    "REJECT",
+    "OK",
+    "NODATA",
+    "SKIPDATA",
+    "1418530010",
+    "253402300799",
+    "9223372036854775808",
+    "egress",
+    "ingress",
+    "srcaddr",
+    "version",
+    "\"\\",
+    "é",
+    "",
+    "\u{1}",
+    "tgw-1",
+    "i-1",
 ];
 
 fn layouts() -> Vec<&'static str> {
@@ -48,13 +79,14 @@ fn layouts() -> Vec<&'static str> {
 
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let words = proptest::collection::vec(proptest::sample::select(WORDS), 0..40);
-    let valid = (proptest::sample::select(WORDS), proptest::sample::select(WORDS), 0usize..14).prop_map(|(word, other, at)| {
-        let line = "2 1 eni-1 10.0.0.1 10.0.0.2 40000 443 6 10 840 1418530010 1418530070 ACCEPT OK";
-        let mut words: Vec<&str> = line.split(' ').collect();
-        words[at] = word;
-        words[(at + 5) % 14] = if other == "" { words[(at + 5) % 14] } else { other };
-        words.join(" ").into_bytes()
-    });
+    let valid =
+        (proptest::sample::select(WORDS), proptest::sample::select(WORDS), 0usize..14).prop_map(|(word, other, at)| {
+            let line = "2 1 eni-1 10.0.0.1 10.0.0.2 40000 443 6 10 840 1418530010 1418530070 ACCEPT OK";
+            let mut words: Vec<&str> = line.split(' ').collect();
+            words[at] = word;
+            words[(at + 5) % 14] = if other.is_empty() { words[(at + 5) % 14] } else { other };
+            words.join(" ").into_bytes()
+        });
     prop_oneof![
         3 => valid,
         2 => words.prop_map(|words| words.join(" ").into_bytes()),
@@ -75,7 +107,11 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 
 fn formats() -> Vec<Arc<dyn Format>> {
     let layouts = layouts().into_iter().map(|layout| Layout::parse(layout).unwrap());
-    layouts.flat_map(|layout| [Arc::new(AwsVpc::new(layout.clone())) as Arc<dyn Format>, Arc::new(CloudWatch::new(layout))]).collect()
+    layouts
+        .flat_map(|layout| {
+            [Arc::new(AwsVpc::new(layout.clone())) as Arc<dyn Format>, Arc::new(CloudWatch::new(layout))]
+        })
+        .collect()
 }
 
 fn contents(out: &Decoded) -> (Vec<String>, Vec<String>, Vec<String>) {

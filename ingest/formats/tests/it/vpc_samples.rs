@@ -61,8 +61,22 @@ fn columns_of(event: &Value) -> Map<String, Value> {
 fn check_row(row: &Map<String, Value>, event: &Value) {
     let expected = columns_of(event);
     let compared = [
-        "src_ip", "src_port", "dst_ip", "dst_port", "bytes_out", "packets_out", "protocol", "protocol_num", "start_time",
-        "end_time", "account", "observer", "status_code", "tcp_flags", "outcome_reason", "outcome",
+        "src_ip",
+        "src_port",
+        "dst_ip",
+        "dst_port",
+        "bytes_out",
+        "packets_out",
+        "protocol",
+        "protocol_num",
+        "start_time",
+        "end_time",
+        "account",
+        "observer",
+        "status_code",
+        "tcp_flags",
+        "outcome_reason",
+        "outcome",
     ];
     for name in compared {
         assert_eq!(row.get(name), expected.get(name), "{name} of {event}");
@@ -201,7 +215,8 @@ fn vrl_examples() {
             continue;
         }
         let row = row(layout, &line);
-        let unmapped: Value = row.get("unmapped").map_or(json!({}), |text| serde_json::from_str(text.as_str().unwrap()).unwrap());
+        let unmapped: Value =
+            row.get("unmapped").map_or(json!({}), |text| serde_json::from_str(text.as_str().unwrap()).unwrap());
         let seconds = |value: &Value| value.as_i64().map(|seconds| json!(time::rfc3339(seconds * time::SECOND)));
         let some = |value: &Value| (!value.is_null()).then(|| value.clone());
         let peer = |end: &str| some(&returned[format!("pkt_{end}")]).or_else(|| some(&returned[end]));
