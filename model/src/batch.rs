@@ -120,6 +120,8 @@ impl<T: Copy + PartialEq> Cells<T> {
 pub struct TextColumn {
     cells: Cells<u32>,
     dictionary: Dictionary,
+    /// The code given out last: logs repeat themselves from row to row.
+    last: u32,
 }
 
 /// A number, time or boolean column.
@@ -151,7 +153,10 @@ impl TextColumn {
     /// The code of `text`, new if need be. It belongs to this column only.
     #[inline]
     pub fn intern(&mut self, text: &str) -> u32 {
-        self.dictionary.intern(text).0
+        if self.dictionary.get(self.last) != Some(text) {
+            self.last = self.dictionary.intern(text).0;
+        }
+        self.last
     }
 
     /// As [`TextColumn::intern`], and whether the text is new.
@@ -186,6 +191,7 @@ impl TextColumn {
     fn clear(&mut self) {
         self.cells.clear();
         self.dictionary.clear();
+        self.last = NULL_CODE;
     }
 }
 
@@ -242,7 +248,10 @@ impl Default for FlowBatch {
         let columns = flow::FIELDS.len();
         Self {
             len: 0,
-            text: vec![TextColumn { cells: Cells::new(NULL_CODE), dictionary: Dictionary::default() }; columns],
+            text: vec![
+                TextColumn { cells: Cells::new(NULL_CODE), dictionary: Dictionary::default(), last: NULL_CODE };
+                columns
+            ],
             num: vec![NumColumn { cells: Cells::new(NULL_NUM) }; columns],
         }
     }
@@ -316,7 +325,17 @@ impl FlowBatch {
     pub fn set_text(&mut self, column: TextCol, text: &str) {
         let row = self.len;
         let column = &mut self.text[column.0];
-        let code = column.dictionary.intern(text).0;
+        let code = column.intern(text);
+        column.set(row, code);
+    }
+
+    /// Sets a text of the row being built, in a column where nearly every row has a text of its own, such as a request
+    /// id: it is not looked up among the others.
+    #[inline]
+    pub fn append_text(&mut self, column: TextCol, text: &str) {
+        let row = self.len;
+        let column = &mut self.text[column.0];
+        let code = column.dictionary.append(text);
         column.set(row, code);
     }
 

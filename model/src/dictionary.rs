@@ -7,23 +7,26 @@ use std::hash::BuildHasher;
 /// Maps texts to small codes in order of first appearance. Code 0 is null; the first text gets code 1.
 ///
 /// The hash is seeded per process because texts come from the network; codes do not depend on it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Dictionary {
     bytes: String,
     /// `ends[c - 1]` is the end of text `c`; it starts where the one before ends.
     ends: Vec<u32>,
-    table: HashTable<u32>,
+    table: HashTable<Entry>,
     state: RandomState,
 }
 
-impl Default for Dictionary {
-    fn default() -> Self {
-        Self { bytes: String::new(), ends: Vec::new(), table: HashTable::new(), state: RandomState::default() }
-    }
+/// Where a text is and its hash, so that growing does not read the texts and a miss seldom does.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    start: u32,
+    end: u32,
+    code: u32,
 }
 
 impl Dictionary {
-    /// How many distinct texts it holds; their codes are `1..=len`.
+    /// How many texts it holds; their codes are `1..=len`.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -43,12 +46,14 @@ impl Dictionary {
 
     /// The text of `code`, or none for code 0 and codes it never gave out.
     #[must_use]
+    #[inline]
     pub fn get(&self, code: u32) -> Option<&str> {
         let index = usize::try_from(code).ok()?.checked_sub(1)?;
         let end = *self.ends.get(index)?;
         Some(&self.bytes[self.start_of(index)..end as usize])
     }
 
+    #[inline]
     fn start_of(&self, index: usize) -> usize {
         if index == 0 { 0 } else { self.ends[index - 1] as usize }
     }
@@ -58,38 +63,45 @@ impl Dictionary {
         (0..self.ends.len()).map(|index| &self.bytes[self.start_of(index)..self.ends[index] as usize])
     }
 
-    /// The code of `text`, if it has one already.
+    /// The code of `text`, if it has one already. Texts that were appended are not found.
     #[must_use]
     pub fn find(&self, text: &str) -> Option<u32> {
-        let hash = self.state.hash_one(text.as_bytes());
-        self.table.find(hash, |&code| self.get(code) == Some(text)).copied()
+        self.find_hashed(self.state.hash_one(text.as_bytes()), text)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u64, text: &str) -> Option<u32> {
+        let bytes = self.bytes.as_bytes();
+        let is_same =
+            |entry: &Entry| entry.hash == hash && bytes[entry.start as usize..entry.end as usize] == *text.as_bytes();
+        self.table.find(hash, is_same).map(|entry| entry.code)
     }
 
     /// The code of `text`, new if need be, and whether it is new.
     ///
     /// # Panics
     /// When the texts together pass 4 GiB: callers flush long before (see [`Dictionary::byte_len`]).
+    #[inline]
     pub fn intern(&mut self, text: &str) -> (u32, bool) {
         let hash = self.state.hash_one(text.as_bytes());
-        let (bytes, ends) = (&self.bytes, &self.ends);
-        let text_of = |code: u32| {
-            let index = code as usize - 1;
-            let start = if index == 0 { 0 } else { ends[index - 1] as usize };
-            &bytes[start..ends[index] as usize]
-        };
-        if let Some(&code) = self.table.find(hash, |&code| text_of(code) == text) {
+        if let Some(code) = self.find_hashed(hash, text) {
             return (code, false);
         }
+        let start = u32::try_from(self.bytes.len()).expect("a batch is flushed before its texts reach 4 GiB");
+        let code = self.append(text);
+        let end = self.ends[code as usize - 1];
+        self.table.insert_unique(hash, Entry { hash, start, end, code }, |entry| entry.hash);
+        (code, true)
+    }
+
+    /// A new code for `text` without looking whether it has one: for texts of which nearly every one differs.
+    ///
+    /// # Panics
+    /// As [`Dictionary::intern`].
+    pub fn append(&mut self, text: &str) -> u32 {
         self.bytes.push_str(text);
         self.ends.push(u32::try_from(self.bytes.len()).expect("a batch is flushed before its texts reach 4 GiB"));
-        let code = u32::try_from(self.ends.len()).expect("fewer texts than bytes");
-        let (bytes, ends, state) = (&self.bytes, &self.ends, &self.state);
-        self.table.insert_unique(hash, code, |&code| {
-            let index = code as usize - 1;
-            let start = if index == 0 { 0 } else { ends[index - 1] as usize };
-            state.hash_one(&bytes.as_bytes()[start..ends[index] as usize])
-        });
-        (code, true)
+        u32::try_from(self.ends.len()).expect("fewer texts than bytes")
     }
 
     /// Forgets all texts, keeps the memory.
@@ -115,6 +127,9 @@ mod tests {
         assert_eq!(dictionary.get(3), None);
         assert_eq!(dictionary.find("a"), Some(1));
         assert_eq!(dictionary.iter().collect::<Vec<_>>(), ["a", ""]);
+        assert_eq!(dictionary.append("a"), 3);
+        assert_eq!(dictionary.get(3), Some("a"));
+        assert_eq!(dictionary.find("a"), Some(1));
         dictionary.clear();
         assert_eq!(dictionary.find("a"), None);
         assert_eq!(dictionary.intern("b"), (1, true));

@@ -143,6 +143,8 @@ flow_fields! {
         "What it was asked of: path without query, topic, table, share. Never a statement or payload.";
     OPERATION_STATUS, "operation_status", Text, null, "", ["http_response.code", "http.response.status_code", "http.response.status_code", ""],
         "The application's answer: HTTP 404, SQLSTATE 42501. It does not change `outcome`.";
+    RESPONSE_LATENCY_US, "response_latency_us", Int64, null, "µs", ["http_response.latency", "", "", ""],
+        "How long the responder took to answer, as the observer measured it.";
     TRACE_ID, "trace_id", Text, null, "", ["metadata.correlation_uid", "trace.id", "trace_id", ""],
         "Trace or request id that joins this record to others.";
     // what happened

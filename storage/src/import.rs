@@ -133,7 +133,8 @@ impl Lake {
     /// Commits a group of objects, all or none.
     ///
     /// # Errors
-    /// The lake cannot be read or written. After an error the staged files are still there; see [`crate::Stager::discard`].
+    /// The lake cannot be read or written. After an error or [`Committed::Covered`] staged files are still there; see
+    /// [`Lake::discard_uncommitted`].
     pub async fn commit_import(&self, import: &Import) -> Result<Committed, CommitError> {
         let hashes: Vec<&str> = import.objects.iter().map(|object| object.content_hash.as_str()).collect();
         for _ in 0..ATTEMPTS_MAX {
@@ -154,17 +155,30 @@ impl Lake {
             .await?;
             self.commit_beside(&COVERAGE, &coverage_rows(&import.coverage), &[], &hashes).await?;
             let metadata = serde_json::to_value(&import.objects).expect("texts and numbers are JSON");
-            match self.try_commit(&FLOWS, &flows, &import.files, Some(metadata)).await? {
-                None => {}
-                Some(version) => {
-                    let flows = self.table(&FLOWS).await?;
-                    let ledger = Ledger::read(self, &flows).await?;
-                    self.record(&ledger).await?;
-                    return Ok(Committed::Version(version));
-                }
+            let committed = match self.try_commit(&FLOWS, &flows, &import.files, Some(metadata)).await {
+                // What follows a commit (a checkpoint) may fail after it landed.
+                Err(error) => Some(self.version_of(import).await.ok_or(error)?),
+                Ok(committed) => committed,
+            };
+            let Some(version) = committed else { continue };
+            // The objects are in the lake: that their rows of `imports` are missing is no failure of this import.
+            if let Err(error) = self.imported().await {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "table `imports` lags behind; the next import completes it");
             }
+            // Rows beside that an earlier, killed attempt had committed were staged in vain.
+            self.discard_unlisted(&DEAD_LETTERS, import.dead_letter_files.iter().map(|(_, file)| file)).await;
+            return Ok(Committed::Version(version));
         }
         Err(CommitError::Contended { table: FLOWS.name, attempts: ATTEMPTS_MAX })
+    }
+
+    /// The version of `flows` that holds the import, where its commit landed.
+    async fn version_of(&self, import: &Import) -> Option<i64> {
+        let flows = self.table(&FLOWS).await.ok()?;
+        let ledger = Ledger::read(self, &flows).await.ok()?;
+        let first = import.objects.first()?;
+        ledger.unrecorded.iter().find(|(_, object)| object == first).map(|(version, _)| *version)
     }
 
     /// Adds the rows of objects to a table beside `flows`, leaving out objects whose rows it has.
@@ -191,10 +205,14 @@ impl Lake {
             let batches =
                 partitioned(table, missing).map_err(|source| CommitError::Layout { table: table.name, source })?;
             let store = opened.log_store().object_store(None);
-            missing_files.extend(stage_rows(&*store, table, batches).await?);
-            if self.try_commit(table, &opened, &missing_files, None).await?.is_some() {
+            let staged = stage_rows(&*store, table, batches).await?;
+            missing_files.extend(staged.iter().cloned());
+            let committed = self.try_commit(table, &opened, &missing_files, None).await;
+            if let Ok(Some(_)) = committed {
                 return Ok(());
             }
+            self.discard_unlisted(table, staged.iter()).await;
+            committed?;
         }
         Err(CommitError::Contended { table: table.name, attempts: ATTEMPTS_MAX })
     }
@@ -229,9 +247,12 @@ impl Lake {
                 partitioned(&IMPORTS, rows).map_err(|source| CommitError::Layout { table: IMPORTS.name, source })?;
             let store = imports.log_store().object_store(None);
             let files = stage_rows(&*store, &IMPORTS, batches).await?;
-            if self.try_commit(&IMPORTS, &imports, &files, None).await?.is_some() {
+            let committed = self.try_commit(&IMPORTS, &imports, &files, None).await;
+            if let Ok(Some(_)) = committed {
                 return Ok(());
             }
+            self.discard_unlisted(&IMPORTS, files.iter()).await;
+            committed?;
         }
         Err(CommitError::Contended { table: IMPORTS.name, attempts: ATTEMPTS_MAX })
     }

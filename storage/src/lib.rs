@@ -2,6 +2,7 @@
 //!
 //! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
+mod discard;
 mod encode;
 pub mod error;
 pub mod findings;

@@ -156,8 +156,12 @@ fn flow_statistics(batch: &FlowBatch, rows: &[u32]) -> String {
     for column in [START_TIME, END_TIME] {
         if let Some((low, high, absent)) = number_range(batch, column, rows) {
             // Delta keeps times of statistics in milliseconds: the bounds are rounded outwards.
-            min.insert(column.field().name.to_owned(), json!(milliseconds(low.div_euclid(1000))));
-            max.insert(column.field().name.to_owned(), json!(milliseconds(high.div_euclid(1000) + 1)));
+            if let Some(low) = milliseconds(low.div_euclid(1000)) {
+                min.insert(column.field().name.to_owned(), json!(low));
+            }
+            if let Some(high) = milliseconds(high.div_euclid(1000) + 1) {
+                max.insert(column.field().name.to_owned(), json!(high));
+            }
             nulls.insert(column.field().name.to_owned(), json!(absent));
         }
     }
@@ -176,8 +180,11 @@ fn flow_statistics(batch: &FlowBatch, rows: &[u32]) -> String {
     json!({ "numRecords": rows.len(), "minValues": min, "maxValues": max, "nullCount": nulls }).to_string()
 }
 
-fn milliseconds(millis: i64) -> String {
-    time::rfc3339(millis.saturating_mul(1000))
+/// None for a time that no calendar holds: readers expect a timestamp, and a bound that is absent excludes no file.
+fn milliseconds(millis: i64) -> Option<String> {
+    let micros = millis.saturating_mul(1000);
+    let text = time::rfc3339(micros);
+    (time::parse(&text).ok()? == micros).then_some(text)
 }
 
 fn number_range(batch: &FlowBatch, column: NumCol, rows: &[u32]) -> Option<(i64, i64, usize)> {
@@ -228,11 +235,13 @@ pub(crate) async fn stage_rows(
             statistics: json!({ "numRecords": columns.num_rows(), "minValues": Value::Object(Map::new()), "maxValues": Value::Object(Map::new()), "nullCount": Value::Object(Map::new()) })
                 .to_string(),
         });
-        store.put(&Path::from(path.as_str()), bytes.into()).await.map_err(|source| CommitError::Write {
-            table: table.name,
-            path,
-            source,
-        })?;
+        if let Err(source) = store.put(&Path::from(path.as_str()), bytes.into()).await {
+            for file in &staged {
+                // A file that stays is unseen by readers.
+                store.delete(&Path::from(file.path.as_str())).await.ok();
+            }
+            return Err(CommitError::Write { table: table.name, path, source });
+        }
     }
     Ok(staged)
 }

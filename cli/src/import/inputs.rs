@@ -4,7 +4,7 @@ use super::summary::Failed;
 use crate::failure::usage;
 use crate::source::STANDARD_INPUT;
 use anyhow::Context as _;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -42,6 +42,9 @@ impl Input {
 pub(super) struct Found {
     pub(super) inputs: Vec<Input>,
     pub(super) failures: Vec<Failed>,
+    files: BTreeSet<PathBuf>,
+    /// What lies in folders and holds no log, and what it is.
+    left_out: BTreeMap<PathBuf, &'static str>,
 }
 
 /// Makes the list of inputs: every file once, in order of its name. What cannot be read is told, not skipped silently.
@@ -49,69 +52,118 @@ pub(super) struct Found {
 /// # Errors
 /// A path that does not exist or a pattern that matches nothing: most likely a slip of the pen.
 pub(super) fn expand(paths: &[String]) -> anyhow::Result<Found> {
-    let (mut files, mut found) = (BTreeSet::new(), Found::default());
+    let mut found = Found::default();
     for path in paths {
         if path == STANDARD_INPUT {
             found.inputs.push(standard_input()?);
-        } else if Path::new(path).exists() {
-            add(Path::new(path), &mut files, &mut found.failures);
-        } else if path.contains(['*', '?', '[']) {
-            let matches = glob::glob(path).map_err(|error| usage(format!("`{path}` is no pattern: {error}")))?;
-            let mut any = false;
-            for entry in matches {
-                any = true;
-                match entry {
-                    Ok(entry) => add(&entry, &mut files, &mut found.failures),
-                    Err(error) => found
-                        .failures
-                        .push(Failed { path: error.path().display().to_string(), error: error.error().to_string() }),
-                }
+            continue;
+        }
+        match std::fs::symlink_metadata(path) {
+            Ok(_) => found.add(Path::new(path)),
+            Err(_) if path.contains(['*', '?', '[']) => found.add_matches(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(usage(format!("`{path}` does not exist")));
             }
-            if !any {
-                return Err(usage(format!("no file matches `{path}`")));
-            }
-        } else {
-            return Err(usage(format!("`{path}` does not exist")));
+            Err(error) => found.failed(Path::new(path), &error),
         }
     }
-    for file in files {
+    for file in std::mem::take(&mut found.files) {
         match std::fs::metadata(&file) {
-            Ok(metadata) => found.inputs.push(Input { file, bytes: metadata.len(), copy: None }),
-            Err(error) => found.failures.push(Failed { path: file.display().to_string(), error: error.to_string() }),
+            Ok(metadata) if metadata.is_file() => {
+                found.inputs.push(Input { file, bytes: metadata.len(), copy: None });
+            }
+            Ok(_) => {
+                let error = format!("it is no file; to read what comes out of it: tradewind import - < {}", file.display());
+                found.failures.push(Failed { path: file.display().to_string(), error });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_symlink() => {
+                let error = "it is a link to a file that does not exist".to_owned();
+                found.failures.push(Failed { path: file.display().to_string(), error });
+            }
+            Err(error) => found.failed(&file, &error),
         }
     }
     Ok(found)
 }
 
-/// Adds a file, or all files below a folder. Links to folders below are not followed, so that no circle can hang it.
-fn add(path: &Path, files: &mut BTreeSet<PathBuf>, failures: &mut Vec<Failed>) {
-    if !path.is_dir() {
-        files.insert(path.to_owned());
-        return;
+impl Found {
+    fn failed(&mut self, path: &Path, error: &io::Error) {
+        self.failures.push(Failed { path: path.display().to_string(), error: error.to_string() });
     }
-    let mut failed = |path: &Path, error: io::Error| {
-        failures.push(Failed { path: path.display().to_string(), error: error.to_string() })
-    };
-    let mut folders = vec![path.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let entries = match std::fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            Err(error) => {
-                failed(&folder, error);
-                continue;
-            }
-        };
-        for entry in entries {
-            match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
-                Ok((path, kind)) if kind.is_dir() => folders.push(path),
-                Ok((path, _)) if path.is_file() => {
-                    files.insert(path);
-                }
-                // Sockets, pipes, devices and dangling links hold no log.
-                Ok(_) => {}
-                Err(error) => failed(&folder, error),
+
+    fn add_matches(&mut self, pattern: &str) -> anyhow::Result<()> {
+        let matches = glob::glob(pattern).map_err(|error| usage(format!("`{pattern}` is no pattern: {error}")))?;
+        let mut any = false;
+        for entry in matches {
+            any = true;
+            match entry {
+                Ok(path) => self.add(&path),
+                Err(error) => self.failed(error.path(), error.error()),
             }
         }
+        if any { Ok(()) } else { Err(usage(format!("no file matches `{pattern}`"))) }
+    }
+
+    /// Adds a file, or all files below a folder. Links to folders below are not followed, so that no circle can hang it.
+    fn add(&mut self, path: &Path) {
+        if !path.is_dir() {
+            self.files.insert(path.to_owned());
+            return;
+        }
+        let mut folders = vec![path.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let entries = match std::fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(error) => {
+                    self.failed(&folder, &error);
+                    continue;
+                }
+            };
+            for entry in entries {
+                match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
+                    Ok((path, kind)) if kind.is_dir() => folders.push(path),
+                    Ok((path, kind)) if kind.is_symlink() => self.add_link(path),
+                    Ok((path, kind)) if kind.is_file() => {
+                        self.files.insert(path);
+                    }
+                    Ok((path, _)) => {
+                        self.left_out.insert(path, "no file");
+                    }
+                    Err(error) => self.failed(&folder, &error),
+                }
+            }
+        }
+    }
+
+    fn add_link(&mut self, path: PathBuf) {
+        match std::fs::metadata(&path) {
+            Ok(metadata) if metadata.is_file() => {
+                self.files.insert(path);
+            }
+            Ok(metadata) => {
+                self.left_out.insert(path, if metadata.is_dir() { "a link to a folder" } else { "no file" });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.left_out.insert(path, "a link to nothing");
+            }
+            Err(error) => self.failed(&path, &error),
+        }
+    }
+
+    /// What a person should know of the folders.
+    pub(super) fn note(&self) -> Option<String> {
+        const NAMED_MAX: usize = 5;
+        let named: Vec<String> = self
+            .left_out
+            .iter()
+            .take(NAMED_MAX)
+            .map(|(path, what)| format!("{} ({what})", path.display()))
+            .collect();
+        let more = match self.left_out.len().saturating_sub(NAMED_MAX) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        (!named.is_empty()).then(|| format!("left out: {}{more}", named.join(", ")))
     }
 }
 

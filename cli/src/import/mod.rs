@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tradewind_formats::FormatChoice;
-use tradewind_storage::{Committed, Lake, Stager};
+use tradewind_storage::{Committed, Lake};
 
 /// Read log files into the lake.
 ///
@@ -85,6 +85,7 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     let started = Instant::now();
     let mut summary = Summary::new(context.lake());
     let found = inputs::expand(&args.paths)?;
+    summary.notes.extend(found.note());
     summary.failures.extend(found.failures);
     summary.files = found.inputs.len() + summary.failures.len();
 
@@ -141,7 +142,7 @@ impl Importer<'_> {
                 attempt.discard(stager);
                 continue;
             }
-            match self.commit(&attempt, stager)? {
+            match self.commit(&attempt)? {
                 Committed::Version(_) => {
                     known.extend(attempt.import.objects.iter().map(|object| object.content_hash.clone()));
                     summary.add(attempt);
@@ -150,20 +151,25 @@ impl Importer<'_> {
                 Committed::Covered(hashes) => {
                     tracing::info!(objects = hashes.len(), "another import brought these first");
                     known.extend(hashes);
-                    attempt.discard(stager);
+                    self.discard_uncommitted(&attempt);
                 }
             }
         }
     }
 
-    fn commit(&self, attempt: &Attempt, stager: &Stager) -> anyhow::Result<Committed> {
+    fn commit(&self, attempt: &Attempt) -> anyhow::Result<Committed> {
         if attempt.import.objects.is_empty() {
             return Ok(Committed::Version(0));
         }
         let committed = self.context.runtime.block_on(self.lake.commit_import(&attempt.import));
         committed
-            .inspect_err(|_| attempt.discard(stager))
+            .inspect_err(|_| self.discard_uncommitted(attempt))
             .context("failed to commit; run the same command again to go on")
+    }
+
+    /// After a commit was tried: what landed of it must stay.
+    fn discard_uncommitted(&self, attempt: &Attempt) {
+        self.context.runtime.block_on(self.lake.discard_uncommitted(&attempt.import));
     }
 }
 

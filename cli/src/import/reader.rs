@@ -65,12 +65,13 @@ fn read_one(
         shared.pipeline.progress.add(stamp.bytes);
         return Ok(None);
     }
+    // From here on the bytes are claimed: another input with the same ones was skipped, and must have its turn.
+    *is_partial = true;
     let mut object = Object::new(input.name(), hash, stamp.bytes);
     let counted =
         Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
     let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
     let mut opened = source::from_reader(input.file.as_path(), Box::new(counted), sizes, &shared.pipeline.wanted)?;
-    *is_partial = true;
     let send = |job| jobs.send(job).ok().context("the import was stopped");
     let object = match &opened.chosen {
         Ok(chosen) => {

@@ -62,6 +62,9 @@ pub(crate) struct Summary {
     pub(crate) failures: Vec<Failed>,
     /// Whether it was ended by a signal.
     pub(crate) interrupted: bool,
+    /// Inputs that were committed.
+    #[serde(skip)]
+    imported: usize,
 }
 
 impl Summary {
@@ -78,6 +81,7 @@ impl Summary {
         for (reason, count) in attempt.reasons {
             *self.reject_reasons.entry(reason).or_default() += count;
         }
+        self.imported += attempt.objects.len();
         for object in attempt.objects {
             let counts = object.counts();
             self.records += counts.records;
@@ -115,8 +119,12 @@ impl Summary {
 
     /// The summary for a person.
     pub(crate) fn text(&self) -> String {
-        let imported = self.files - self.files_skipped - self.failures.len();
-        let mut text = format!("imported {imported} of {} files into {}\n", HumanCount(self.files as u64), self.lake);
+        let mut text = format!(
+            "imported {} of {} into {}\n",
+            HumanCount(self.imported as u64),
+            files(self.files),
+            self.lake
+        );
         if self.files_skipped > 0 {
             let again = if self.files_skipped == self.files { "; nothing was added" } else { "" };
             text += &format!(

@@ -13,7 +13,7 @@ use tradewind_normalise::{Context, Scratch, storage_order};
 use tradewind_storage::{CommitError, DeadLetter, StagedFile};
 
 /// Rows of a data file.
-const FILE_ROWS: usize = 256 * 1024;
+const FILE_ROWS: usize = 128 * 1024;
 /// Rows that a Parquet delivery is decoded by.
 const PARQUET_ROWS: usize = 64 * 1024;
 /// Rejected input that is held in memory, in bytes; more is written out as files.

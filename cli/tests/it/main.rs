@@ -4,6 +4,7 @@
 mod arguments;
 mod configuration;
 mod demo;
+mod guide;
 mod parse;
 mod program;
 mod sql;

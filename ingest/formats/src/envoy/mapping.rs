@@ -27,9 +27,9 @@ use crate::number;
 use tradewind_model::flow::{
     APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_IP, DST_PORT, DST_PRINCIPAL, DST_VERIFIED, ENCRYPTION, END_TIME,
     IS_SRC_DST_ASSIGNMENT_KNOWN, OBSERVER, OPERATION, OPERATION_STATUS, ORIENTATION, OUTCOME, OUTCOME_REASON, POLICY,
-    POSITION_OFFSET, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE, RESULT,
-    SERVER_NAME, SOURCE, SRC_IP, SRC_PORT, SRC_PRINCIPAL, SRC_VERIFIED, START_TIME, STATUS_CODE, TIME_QUALITY,
-    TLS_VERSION, TRACE_ID, UNMAPPED, VANTAGE, VERDICT,
+    POSITION_OFFSET, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE,
+    RESPONSE_LATENCY_US, RESULT, SERVER_NAME, SOURCE, SRC_IP, SRC_PORT, SRC_PRINCIPAL, SRC_VERIFIED, START_TIME,
+    STATUS_CODE, TIME_QUALITY, TLS_VERSION, TRACE_ID, UNMAPPED, VANTAGE, VERDICT,
 };
 use tradewind_model::outcome::{Verdict, outcome};
 use tradewind_model::{FlowBatch, NumCol, TextCol, protocol};
@@ -207,19 +207,16 @@ impl<'r> Row<'r, '_, '_> {
             None => self.address(Slot::UpstreamRemote, Some((Slot::UpstreamRemoteIp, Slot::UpstreamRemotePort)))?,
         };
         let upstream_local = self.address(Slot::UpstreamLocal, None)?;
-        let (responder, is_upstream) = match vantage {
+        let responder = match vantage {
             // A sidecar hands inbound traffic to its workload over loopback, which names nobody.
-            Vantage::Destination => (local.or(host.filter(|(address, _)| !address.is_loopback)), false),
-            Vantage::Source | Vantage::Proxy => {
-                let is_upstream = host.is_some();
-                (host.or(local), is_upstream)
-            }
+            Vantage::Destination => local.or(host.filter(|(address, _)| !address.is_loopback)),
+            Vantage::Source | Vantage::Proxy => host.or(local),
         };
         if let Some((address, bits)) = responder {
             self.used |= bits;
             self.end(DST_IP, DST_PORT, &address);
         }
-        if let Some((address, bits)) = upstream_local.filter(|_| is_upstream) {
+        if let Some((address, bits)) = upstream_local {
             self.used |= bits;
             self.end(POST_NAT_SRC_IP, POST_NAT_SRC_PORT, &address);
         }
@@ -274,6 +271,7 @@ impl<'r> Row<'r, '_, '_> {
             let status = self.record.text(Slot::ResponseCode).filter(|_| code.is_some_and(|code| code > 0));
             self.set_text(OPERATION_STATUS, status);
         }
+        self.latency();
         let (method, target) = (self.take(Slot::Method), self.take(Slot::Path));
         self.set_text(OPERATION, method);
         self.set_text(RESOURCE, target.map(resource::path));
@@ -286,6 +284,15 @@ impl<'r> Row<'r, '_, '_> {
         Ok(is_http)
     }
 
+    /// Milliseconds of a header that the upstream may have set itself: what is no number stays in `unmapped`.
+    fn latency(&mut self) {
+        let millis = self.record.text(Slot::UpstreamServiceTime).and_then(|text| number::digits(text.as_bytes()));
+        if let Some(micros) = millis.and_then(|millis| millis.checked_mul(1000)) {
+            self.take(Slot::UpstreamServiceTime);
+            self.flows.set_num(RESPONSE_LATENCY_US, micros);
+        }
+    }
+
     fn trace(&mut self) {
         // W3C Trace Context: version-traceid-parentid-flags.
         let of_parent = |parent: &'r str| parent.split('-').nth(1).filter(|id| id.len() == 32);
@@ -296,7 +303,9 @@ impl<'r> Row<'r, '_, '_> {
         } else {
             self.take(Slot::RequestId)
         };
-        self.set_text(TRACE_ID, trace);
+        if let Some(trace) = trace {
+            self.flows.append_text(TRACE_ID, trace);
+        }
     }
 
     fn outcome(&mut self, is_http: bool) -> Result<(), Fault> {
