@@ -107,10 +107,10 @@ impl Lake {
     }
 
     async fn create(&self, table: &'static Table) -> Result<(), LakeError> {
-        if self.root.join(table.name).join("_delta_log").is_dir() {
-            if let Ok(existing) = self.table(table).await {
-                return self.check_columns(table, &existing);
-            }
+        if self.root.join(table.name).join("_delta_log").is_dir()
+            && let Ok(existing) = self.table(table).await
+        {
+            return self.check_columns(table, &existing);
         }
         let failed = |source: DeltaTableError| LakeError::Create {
             root: self.root.clone(),

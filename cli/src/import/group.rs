@@ -4,9 +4,11 @@ use super::inputs::Input;
 use super::object::{Failure, Object};
 use super::progress::Progress;
 use super::reader::{self, Job};
+use super::stop::Stop;
 use super::worker::{Made, Worker};
 use anyhow::Context as _;
 use std::collections::{BTreeMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,7 +27,7 @@ pub(super) struct Pipeline {
     pub(super) ingest_time: i64,
     pub(super) progress: Progress,
     /// Set when the user wants it to end.
-    pub(super) stop: Arc<AtomicBool>,
+    pub(super) stop: Stop,
 }
 
 /// What the threads of one attempt share.
@@ -54,7 +56,7 @@ impl<'a> Shared<'a> {
     }
 
     pub(super) fn is_stopped(&self) -> bool {
-        self.is_broken.load(Ordering::Relaxed) || self.pipeline.stop.load(Ordering::Relaxed)
+        self.is_broken.load(Ordering::Relaxed) || self.pipeline.stop.is_set()
     }
 
     /// Whether these bytes are to be imported by the caller: not in the lake, and not taken by another thread.
@@ -174,7 +176,9 @@ fn work(shared: &Shared<'_>, jobs: &Mutex<Receiver<Job>>) -> (Made, anyhow::Resu
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { break };
         if result.is_ok() && !shared.is_stopped() {
-            result = worker.take(job);
+            // A bug in a decoder must not leave the readers waiting for a thread that is gone.
+            result = catch_unwind(AssertUnwindSafe(|| worker.take(job)))
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that decodes records failed: this is a bug")));
             if result.is_err() {
                 shared.is_broken.store(true, Ordering::Relaxed);
             }

@@ -73,7 +73,8 @@ pub(super) fn expand(paths: &[String]) -> anyhow::Result<Found> {
                 found.inputs.push(Input { file, bytes: metadata.len(), copy: None });
             }
             Ok(_) => {
-                let error = format!("it is no file; to read what comes out of it: tradewind import - < {}", file.display());
+                let error =
+                    format!("it is no file; to read what comes out of it: tradewind import - < {}", file.display());
                 found.failures.push(Failed { path: file.display().to_string(), error });
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && file.is_symlink() => {
@@ -153,12 +154,8 @@ impl Found {
     /// What a person should know of the folders.
     pub(super) fn note(&self) -> Option<String> {
         const NAMED_MAX: usize = 5;
-        let named: Vec<String> = self
-            .left_out
-            .iter()
-            .take(NAMED_MAX)
-            .map(|(path, what)| format!("{} ({what})", path.display()))
-            .collect();
+        let named: Vec<String> =
+            self.left_out.iter().take(NAMED_MAX).map(|(path, what)| format!("{} ({what})", path.display())).collect();
         let more = match self.left_out.len().saturating_sub(NAMED_MAX) {
             0 => String::new(),
             more => format!(" and {more} more"),

@@ -10,6 +10,7 @@ mod inputs;
 mod object;
 mod progress;
 mod reader;
+mod stop;
 mod summary;
 mod worker;
 
@@ -23,9 +24,8 @@ use clap::Args;
 use group::{Attempt, Pipeline};
 use inputs::Input;
 use progress::Progress;
+use stop::Stop;
 use std::collections::HashSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use tradewind_formats::FormatChoice;
 use tradewind_storage::{Committed, Lake};
@@ -89,7 +89,7 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     summary.failures.extend(found.failures);
     summary.files = found.inputs.len() + summary.failures.len();
 
-    let stop = stop_on_signals(context);
+    let stop = Stop::on_signals(context);
     let lake = context.runtime.block_on(Lake::open_or_create(context.lake()))?;
     let known = context.runtime.block_on(lake.imported()).context("failed to read what was imported before")?;
     let importer = Importer {
@@ -108,12 +108,13 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     let mut known = known;
     for inputs in inputs::groups(found.inputs) {
         importer.group(inputs, &mut known, &mut summary)?;
-        if importer.pipeline.stop.load(Ordering::Relaxed) {
+        if importer.pipeline.stop.is_set() {
             summary.interrupted = true;
             break;
         }
     }
     importer.pipeline.progress.finish();
+    importer.pipeline.stop.disarm();
     summary.seconds = started.elapsed().as_secs_f64();
     Ok(summary)
 }
@@ -130,7 +131,7 @@ impl Importer<'_> {
         loop {
             let attempt = self.pipeline.run(&inputs, known)?;
             let stager = &self.pipeline.stager;
-            if self.pipeline.stop.load(Ordering::Relaxed) {
+            if self.pipeline.stop.is_set() {
                 attempt.discard(stager);
                 return Ok(());
             }
@@ -175,25 +176,4 @@ impl Importer<'_> {
 
 fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
-}
-
-/// A flag that is set at the first interrupt or termination signal; the second one ends the process.
-fn stop_on_signals(context: &Context) -> Arc<AtomicBool> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&stop);
-    context.runtime.spawn(async move {
-        let Ok(mut terminate) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) else {
-            return;
-        };
-        loop {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-            if flag.swap(true, Ordering::Relaxed) {
-                std::process::exit(1);
-            }
-        }
-    });
-    stop
 }

@@ -66,7 +66,6 @@ impl Lines {
         *last = Instant::now();
         let seconds = self.started.elapsed().as_secs();
         // Progress is a courtesy: if nobody reads it, the import goes on.
-        let _ =
-            writeln!(std::io::stderr(), "imported {} of {} in {seconds} s", HumanBytes(done), HumanBytes(self.total));
+        writeln!(std::io::stderr(), "imported {} of {} in {seconds} s", HumanBytes(done), HumanBytes(self.total)).ok();
     }
 }

@@ -8,7 +8,6 @@ use anyhow::{Context as _, bail};
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::SyncSender;
 use tradewind_formats::contract::{Format, Reason, Reject};
 use tradewind_formats::detect::{Framing, HEAD_BYTES, UnknownFormat, segments};
@@ -124,7 +123,7 @@ fn read_text(
     loop {
         let mut bytes = Vec::new();
         let Some(piece) = opened.chunks.next(&mut bytes)? else { return Ok(()) };
-        if shared.is_stopped() || shared.pipeline.stop.load(Ordering::Relaxed) {
+        if shared.is_stopped() {
             bail!("the import was stopped");
         }
         match piece {

@@ -120,9 +120,9 @@ impl Summary {
     /// The summary for a person.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "imported {} of {} into {}\n",
+            "imported {} of {} files into {}\n",
             HumanCount(self.imported as u64),
-            files(self.files),
+            HumanCount(self.files as u64),
             self.lake
         );
         if self.files_skipped > 0 {

@@ -5,6 +5,7 @@ mod arguments;
 mod configuration;
 mod demo;
 mod guide;
+mod import;
 mod parse;
 mod program;
 mod sql;

@@ -152,10 +152,10 @@ struct Distinct {
 impl Distinct {
     #[inline]
     fn name(&mut self, value: i64) -> u32 {
-        if let Some((last, name)) = self.last {
-            if last == value {
-                return name;
-            }
+        if let Some((last, name)) = self.last
+            && last == value
+        {
+            return name;
         }
         if self.values.len() * 2 >= self.slots.len() {
             self.grow();

@@ -1,0 +1,342 @@
+//! Input that is damaged, foreign or made to do harm: each is told, none stops the others, nothing is lost silently.
+
+use super::vpc_log::{HEADER, ROW};
+use super::{Imported, Running, ask, checked, import, outcome};
+use crate::program::Program;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+use std::fs::{File, Permissions};
+use std::io::{BufWriter, Write as _};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+/// What an import of a bomb may take, in bytes; unpacked, the bombs are larger than this.
+const BOMB_MEMORY_MAX: u64 = 384 << 20;
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Imports one file whose first line is a header and whose second is a row, and checks that the row is there and the rest
+/// is told as rejects: reason, detail, offset and length of each.
+fn check(name: &str, bytes: impl AsRef<[u8]>, flows: u64, expected: &[(&str, &str, u64, u64)]) {
+    let program = Program::new();
+    program.file(name, bytes);
+    assert_rejects(&program, name, flows, expected);
+}
+
+fn assert_rejects(program: &Program, name: &str, flows: u64, expected: &[(&str, &str, u64, u64)]) {
+    let imported = import(program, &[name], 0);
+    assert_eq!(imported.number("flows"), flows, "{}", imported.summary);
+    assert_eq!(imported.number("rejected"), expected.len() as u64, "{}", imported.summary);
+    assert_eq!(ask(program, "SELECT count(*) AS n FROM flows")[0]["n"], flows);
+    let letters = ask(program, "SELECT * FROM dead_letters ORDER BY position_offset");
+    assert_eq!(letters.len(), expected.len(), "{letters:?}");
+    for (letter, (reason, detail, offset, length)) in letters.iter().zip(expected) {
+        let found = (letter["reason"].as_str(), letter["position_offset"].as_u64(), letter["raw_bytes"].as_u64());
+        assert_eq!(found, (Some(*reason), Some(*offset), Some(*length)), "{letter}");
+        assert!(letter["detail"].as_str().is_some_and(|told| told.contains(detail)), "{letter}");
+        assert_eq!(letter["path"], name);
+    }
+}
+
+fn row_and(rest: impl AsRef<[u8]>) -> Vec<u8> {
+    [HEADER.as_bytes(), ROW.as_bytes(), rest.as_ref()].concat()
+}
+
+/// Where the third line begins.
+const THIRD: u64 = (HEADER.len() + ROW.len()) as u64;
+
+#[test]
+fn lines_that_are_no_records_are_rejected_alone() {
+    let check = |rest: &[u8], reason: &str, detail: &str, length: u64| {
+        check("flows.log", row_and([rest, ROW.as_bytes()].concat()), 2, &[(reason, detail, THIRD, length)]);
+    };
+    check(
+        b"2 123456789010 eni-\xff\xfe 10.0.0.1 10.0.0.2 40000 443 6 1 40 1700000000 1700000060 ACCEPT OK\n",
+        "invalid_utf8",
+        "byte 19 of the line is not UTF-8",
+        88,
+    );
+    check(b"a half line that another writer wrote\n", "too_few_fields", "7 fields, but the layout has 14", 38);
+    check(
+        b"2 123456789010 eni-1 10.0.0.1 10.0.0.2 40000 99443 6 1 40 1700000000 1700000060 ACCEPT OK\n",
+        "bad_number",
+        "99443",
+        89,
+    );
+}
+
+#[test]
+fn a_half_line_at_the_end_is_told() {
+    check(
+        "flows.log",
+        row_and("2 123456789010 eni-1 10.0.0.1 10.0"),
+        1,
+        &[("too_few_fields", "5 fields, but the layout has 14", THIRD, 34)],
+    );
+}
+
+#[test]
+fn a_line_of_100_megabytes_is_passed_over() {
+    let long = vec![b'x'; 100_000_000];
+    check(
+        "flows.log",
+        row_and([&long, b"\n".as_slice(), ROW.as_bytes()].concat()),
+        2,
+        &[("record_too_long", "a record of 100000001 bytes, more than 16777216", THIRD, 100_000_001)],
+    );
+}
+
+#[test]
+fn invalid_utf8_in_an_envoy_line_is_told() {
+    let program = Program::new();
+    let line = r#"{"start_time":"2024-01-01T00:00:00.000Z","downstream_remote_address":"10.0.0.1:4000","upstream_host":"10.0.0.2:80","response_code":200,"method":"GET","response_flags":"-","bytes_sent":1}"#;
+    let bad = [&line.as_bytes()[..line.len() - 1], b",\"path\":\"/\xff\"}\n"].concat();
+    program.file("access.log", [line.as_bytes(), b"\n", &bad, line.as_bytes(), b"\n"].concat());
+    let length = bad.len() as u64;
+    assert_rejects(&program, "access.log", 2, &[("invalid_utf8", "UTF-8", line.len() as u64 + 1, length)]);
+}
+
+#[test]
+fn a_cut_or_damaged_archive_keeps_what_was_read() {
+    let log = row_and(ROW.repeat(5_000));
+    let packed = gzip(&log);
+    let program = Program::new();
+    program.file("cut.gz", &packed[..packed.len() / 2]);
+    let mut damaged = packed.clone();
+    let checksum = damaged.len() - 8;
+    damaged[checksum] ^= 0xff;
+    program.file("damaged.gz", &damaged);
+    let imported = import(&program, &["cut.gz", "damaged.gz"], 0);
+    assert!(imported.number("flows") > 5_001, "{}", imported.summary);
+    let letters = ask(&program, "SELECT reason, detail, path FROM dead_letters ORDER BY path");
+    let told: Vec<_> = letters.iter().map(|letter| (letter["path"].as_str(), letter["reason"].as_str())).collect();
+    assert_eq!(told, [(Some("cut.gz"), Some("truncated_input")), (Some("damaged.gz"), Some("corrupt_input"))]);
+    assert_eq!(letters[0]["detail"], "the gzip stream ends in the middle");
+}
+
+#[test]
+fn a_damaged_parquet_file_is_told() {
+    check("delivery.parquet", b"PAR1 is all that is left of it, and PAR1", 0, &[("corrupt_input", "arquet", 0, 0)]);
+}
+
+#[test]
+fn bombs_end_soon_and_are_told() {
+    let program = Program::new();
+    // Without a line end, with nothing but line ends, and as rows: the first two unpack to 1 GiB.
+    let bomb = |name: &str, start: &str, part: &[u8], parts: usize| {
+        let file = BufWriter::new(File::create(program.folder().join(name)).unwrap());
+        let mut encoder = GzEncoder::new(file, Compression::fast());
+        encoder.write_all(start.as_bytes()).unwrap();
+        for _ in 0..parts {
+            encoder.write_all(part).unwrap();
+        }
+        encoder.finish().unwrap().flush().unwrap();
+    };
+    let start = format!("{HEADER}{ROW}");
+    bomb("zeros.gz", &start, &vec![0; 1 << 20], 1 << 10);
+    bomb("lines.gz", &start, &vec![b'\n'; 1 << 20], 1 << 10);
+    bomb("foreign.gz", "", &vec![0; 1 << 20], 1 << 10);
+    let mut running = Running::start(program.command(&["import", "-o", "json", "zeros.gz", "lines.gz", "foreign.gz"]));
+    let peak = running.peak_memory();
+    let imported = checked(running.end(), 0);
+    assert!(peak > 0 && peak < BOMB_MEMORY_MAX, "it took {peak} bytes of memory");
+    assert_eq!(imported.number("flows"), 2, "{}", imported.summary);
+    let letters = ask(&program, "SELECT path, reason FROM dead_letters ORDER BY path, reason");
+    let told: Vec<_> = letters.iter().map(|letter| (letter["path"].as_str(), letter["reason"].as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (Some("foreign.gz"), Some("unknown_format")),
+            (Some("lines.gz"), Some("decompression_limit")),
+            (Some("zeros.gz"), Some("decompression_limit")),
+            (Some("zeros.gz"), Some("record_too_long")),
+        ]
+    );
+}
+
+#[test]
+fn foreign_files_are_told_and_do_not_stop_the_others() {
+    let program = Program::new();
+    let garbage: Vec<u8> =
+        (0..100_000u32).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    program
+        .file("flows.log", row_and(""))
+        .file("garbage", garbage)
+        .file("table.csv", "name,amount\napples,3\n")
+        .file("syslog", "Nov 23 09:13:11 host sshd[1]: Accepted publickey for root\n");
+    let imported = import(&program, &["flows.log", "garbage", "table.csv", "syslog"], 0);
+    assert_eq!((imported.number("flows"), imported.number("rejected")), (1, 3), "{}", imported.summary);
+    for letter in ask(&program, "SELECT * FROM dead_letters") {
+        assert_eq!((letter["reason"].as_str(), letter["source"].as_str()), (Some("unknown_format"), None), "{letter}");
+        let told = if letter["path"] == "garbage" { "its first line is not text" } else { "`--input-format`" };
+        assert!(letter["detail"].as_str().unwrap().contains(told), "{letter}");
+    }
+    let text = program.run(&["import", "--lake", "other", "garbage"]);
+    assert!(text.out.contains("1 file as no format: not recognised\n"), "{}", text.out);
+}
+
+#[test]
+fn nothing_is_no_fault() {
+    let program = Program::new();
+    program.file("empty.log", "").file("header.log", HEADER).file("packed.gz", gzip(b""));
+    let imported = import(&program, &["empty.log", "header.log", "packed.gz"], 0);
+    assert_eq!((imported.number("files"), imported.number("records")), (3, 0), "{}", imported.summary);
+    let formats = imported.summary["formats"].to_string();
+    assert!(formats.contains("\"empty\"") && formats.contains("header line with 14 fields"), "{formats}");
+    assert_eq!(ask(&program, "SELECT count(*) AS n FROM imports WHERE records = 0")[0]["n"], 3);
+}
+
+#[test]
+fn a_field_of_a_later_version_is_kept() {
+    let program = Program::new();
+    let header = HEADER.replace("log-status", "log-status quantum-state");
+    program.file("flows.log", header + &ROW.replace(" OK", " OK entangled"));
+    let imported = import(&program, &["flows.log"], 0);
+    let notes = imported.summary["notes"].to_string();
+    assert!(notes.contains("not known to this version") && notes.contains("quantum-state"), "{notes}");
+    let rows = ask(&program, "SELECT src_ip, unmapped FROM flows");
+    let unmapped: Value = serde_json::from_str(rows[0]["unmapped"].as_str().unwrap()).unwrap();
+    assert_eq!((&rows[0]["src_ip"], &unmapped["quantum-state"]), (&"10.0.0.1".into(), &"entangled".into()));
+}
+
+#[test]
+fn a_time_in_the_year_9999_is_kept_and_marked() {
+    let program = Program::new();
+    // 9999-12-31T23:46:40Z and 9999-12-31T23:47:40Z; the last that fits the table's day is not the last of the year.
+    let row = ROW.replace("1700000000 1700000060", "253402300000 253402300060");
+    program.file("flows.log", format!("{HEADER}{row}{ROW}"));
+    assert_eq!(import(&program, &["flows.log"], 0).number("flows"), 2);
+    let rows = ask(
+        &program,
+        "SELECT time_quality, date < '3000-01-01' AS is_of_today, extract(year FROM end_time) AS year FROM flows \
+         WHERE bytes_out = 40 ORDER BY end_time DESC",
+    );
+    assert_eq!(rows[0]["time_quality"], "out_of_range", "{rows:?}");
+    assert_eq!(rows[0]["is_of_today"], true, "{rows:?}");
+    assert_eq!(rows[0]["year"], 9999, "{rows:?}");
+    assert_eq!(rows[1]["time_quality"], Value::Null, "{rows:?}");
+    let late = ask(&program, "SELECT count(*) AS n FROM flows WHERE end_time > '9000-01-01'");
+    assert_eq!(late[0]["n"], 1, "the file's statistics hide it");
+}
+
+#[test]
+fn what_is_no_file_is_told() {
+    let program = Program::new();
+    program.file("flows.log", row_and(""));
+    let folder = program.folder().join("logs");
+    std::fs::create_dir_all(folder.join("folder.log")).unwrap();
+    std::fs::copy(program.folder().join("flows.log"), folder.join("folder.log/flows.log")).unwrap();
+    assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
+    symlink("/nowhere/at/all", folder.join("dangling")).unwrap();
+    symlink(&folder, folder.join("circle")).unwrap();
+    symlink(program.folder().join("flows.log"), folder.join("link.log")).unwrap();
+
+    let imported = import(&program, &["logs"], 0);
+    assert_eq!(imported.number("files"), 2, "{}", imported.summary);
+    assert_eq!((imported.number("files_skipped"), imported.number("flows")), (1, 1), "{}", imported.summary);
+    assert_eq!(
+        imported.summary["notes"][0],
+        "left out: logs/circle (a link to a folder), logs/dangling (a link to nothing), logs/pipe (no file)"
+    );
+
+    let named = import(&program, &["logs/pipe", "logs/dangling", "flows.log"], 1);
+    assert_eq!(named.number("files_skipped"), 1, "{}", named.summary);
+    assert_failed(&named, "logs/pipe", "it is no file; to read what comes out of it: tradewind import - < logs/pipe");
+    assert_failed(&named, "logs/dangling", "it is a link to a file that does not exist");
+    assert!(named.outcome.err.starts_with("error: could not import 2 inputs; the first is "), "{}", named.outcome.err);
+}
+
+#[test]
+fn wrong_names_are_wrong_use() {
+    let check = |path: &str, expected: &str| {
+        let outcome = Program::new().run(&["import", path]);
+        assert_eq!((outcome.code, outcome.out.as_str(), outcome.err.as_str()), (64, "", expected));
+    };
+    check("absent.log", "error: `absent.log` does not exist\n");
+    check("absent/*.log", "error: no file matches `absent/*.log`\n");
+    check("[", "error: `[` is no pattern: Pattern syntax error near position 0: invalid range pattern\n");
+}
+
+fn assert_failed(imported: &Imported, path: &str, error: &str) {
+    let failures = imported.summary["failures"].as_array().unwrap();
+    let told = failures.iter().any(|failure| failure["path"] == path && failure["error"] == error);
+    assert!(told, "{path}: {error} is not among {failures:?}");
+}
+
+/// Runs the program as somebody whom permissions bind: as `nobody` where the tests run as root.
+fn unprivileged(program: &Program, arguments: &[&str]) -> Option<Command> {
+    let command = program.command(arguments);
+    let is_bound = File::open(program.folder().join("closed.log")).is_err();
+    if is_bound {
+        return Some(command);
+    }
+    let mut dropped = Command::new("setpriv");
+    dropped.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).current_dir(program.folder());
+    let works = dropped.arg("true").output().is_ok_and(|output| output.status.success());
+    let can_start = |program: &Path| {
+        let mut test = Command::new("setpriv");
+        test.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(program).arg("--version");
+        test.output().is_ok_and(|output| output.status.success())
+    };
+    if !works || !can_start(Path::new(command.get_program())) {
+        return None;
+    }
+    let mut dropped = Command::new("setpriv");
+    dropped
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(program.folder())
+        .env("XDG_STATE_HOME", program.folder().join("state"));
+    Some(dropped)
+}
+
+#[test]
+fn what_may_not_be_read_is_told_and_the_rest_imported() {
+    let program = Program::new();
+    program.file("closed.log", row_and("")).file("flows.log", row_and(""));
+    let allow = |name: &str, mode: u32| {
+        std::fs::set_permissions(program.folder().join(name), Permissions::from_mode(mode)).unwrap();
+    };
+    for folder in ["closed", "below/closed", "open"] {
+        std::fs::create_dir_all(program.folder().join(folder)).unwrap();
+        std::fs::write(program.folder().join(folder).join("inside.log"), row_and(ROW)).unwrap();
+    }
+    symlink("../closed/inside.log", program.folder().join("below/link.log")).unwrap();
+    for (name, mode) in [(".", 0o755), ("closed", 0), ("below/closed", 0), ("closed.log", 0), ("open", 0o777)] {
+        allow(name, mode);
+    }
+    let paths = ["closed", "closed/inside.log", "below", "closed.log", "flows.log"];
+    let arguments: Vec<&str> = ["import", "-o", "json", "--lake", "open/lake"].into_iter().chain(paths).collect();
+    let answer = unprivileged(&program, &arguments).map(|mut command| command.output().unwrap());
+    let unwritable = unprivileged(&program, &["import", "--lake", "below/lake", "flows.log"])
+        .map(|mut command| command.output().unwrap());
+    // So that the folder can be removed.
+    for name in ["closed", "below/closed"] {
+        allow(name, 0o755);
+    }
+    let (Some(answer), Some(unwritable)) = (answer, unwritable) else {
+        skipped("permissions do not bind root, and setpriv cannot drop the privileges");
+        return;
+    };
+    let imported = checked(outcome(&answer), 1);
+    assert_eq!(imported.number("flows"), 1, "{}", imported.summary);
+    for path in ["closed", "closed/inside.log", "below/closed", "below/link.log", "closed.log"] {
+        assert_failed(&imported, path, "Permission denied (os error 13)");
+    }
+    assert_eq!(imported.summary["failures"].as_array().unwrap().len(), 5, "{}", imported.summary);
+    let unwritable = outcome(&unwritable);
+    let told = "error: cannot use below/lake as a lake\n  because: Permission denied (os error 13)\n";
+    assert_eq!((unwritable.code, unwritable.err.as_str()), (1, told));
+}
+
+#[allow(clippy::print_stderr)]
+pub(super) fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}
