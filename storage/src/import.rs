@@ -7,7 +7,7 @@
 
 use crate::error::{CommitError, LakeError, QueryError};
 use crate::lake::Lake;
-use crate::ledger::{Ledger, METADATA_KEY};
+use crate::ledger::{Imported, Ledger, METADATA_KEY};
 use crate::rows::{Cell, partitioned, text_values};
 use crate::write::{StagedFile, stage_rows};
 use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
@@ -119,15 +119,15 @@ pub enum Committed {
 }
 
 impl Lake {
-    /// Content hashes of all imported objects. Completes table `imports` where a crash left it behind.
+    /// All imported objects. Completes table `imports` where a crash left it behind.
     ///
     /// # Errors
     /// The lake cannot be read or written.
-    pub async fn imported(&self) -> Result<HashSet<String>, CommitError> {
+    pub async fn imported(&self) -> Result<Imported, CommitError> {
         let flows = self.table(&FLOWS).await?;
         let ledger = Ledger::read(self, &flows).await?;
         self.record(&ledger).await?;
-        Ok(ledger.known)
+        Ok(ledger.imported)
     }
 
     /// Commits a group of objects, all or none.
@@ -141,7 +141,7 @@ impl Lake {
             let flows = self.table(&FLOWS).await?;
             let ledger = Ledger::read(self, &flows).await?;
             let covered: HashSet<String> =
-                hashes.iter().filter(|hash| ledger.known.contains(**hash)).map(|hash| (*hash).to_owned()).collect();
+                hashes.iter().filter(|hash| ledger.imported.contains(**hash)).map(|hash| (*hash).to_owned()).collect();
             if !covered.is_empty() {
                 return Ok(Committed::Covered(covered));
             }

@@ -17,5 +17,6 @@ pub mod write;
 pub use error::{CommitError, LakeError, QueryError};
 pub use import::{Committed, Coverage, DeadLetter, Import, ImportedObject};
 pub use lake::Lake;
+pub use ledger::Imported;
 pub use sql::QueryStream;
 pub use write::{StagedFile, Stager};

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tradewind_formats::FormatChoice;
 use tradewind_normalise::Normaliser;
-use tradewind_storage::{Import, Stager};
+use tradewind_storage::{Import, Imported, Stager};
 
 /// What all groups of one import share.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) struct Shared<'a> {
     pub(super) pipeline: &'a Pipeline,
     inputs: &'a [Input],
     next: AtomicUsize,
-    known: &'a HashSet<String>,
+    known: &'a Imported,
     /// Set when a worker failed: there is no use in reading on.
     is_broken: AtomicBool,
     state: Mutex<State>,
@@ -62,6 +62,11 @@ impl<'a> Shared<'a> {
     /// Whether these bytes are to be imported by the caller: not in the lake, and not taken by another thread.
     pub(super) fn claim(&self, content_hash: &str) -> bool {
         !self.known.contains(content_hash) && self.state().claimed.insert(content_hash.to_owned())
+    }
+
+    /// Size and hash of what was imported from the same path before, the largest if it was several times.
+    pub(super) fn earlier(&self, path: &str) -> Option<(i64, &'a str)> {
+        self.known.largest_of(path)
     }
 
     pub(super) fn finished(&self, object: Arc<Object>) {
@@ -110,7 +115,7 @@ impl Pipeline {
     ///
     /// # Errors
     /// When data files cannot be written; those that were are removed.
-    pub(super) fn run(&self, inputs: &[Input], known: &HashSet<String>) -> anyhow::Result<Attempt> {
+    pub(super) fn run(&self, inputs: &[Input], known: &Imported) -> anyhow::Result<Attempt> {
         let shared = Shared {
             pipeline: self,
             inputs,

@@ -32,8 +32,17 @@ pub(super) struct Input {
 
 impl Input {
     /// What it is called in messages and in the lake.
+    /// What it is called in messages.
     pub(super) fn name(&self) -> String {
         if self.copy.is_some() { STANDARD_INPUT.to_owned() } else { self.file.display().to_string() }
+    }
+
+    /// Where it is, as the lake keeps it: from the root, so that it means the same wherever the import ran.
+    pub(super) fn path(&self) -> String {
+        if self.copy.is_some() {
+            return STANDARD_INPUT.to_owned();
+        }
+        std::path::absolute(&self.file).unwrap_or_else(|_| self.file.clone()).display().to_string()
     }
 }
 

@@ -24,11 +24,11 @@ use clap::Args;
 use group::{Attempt, Pipeline};
 use inputs::Input;
 use progress::Progress;
-use stop::Stop;
 use std::collections::HashSet;
 use std::time::Instant;
+use stop::Stop;
 use tradewind_formats::FormatChoice;
-use tradewind_storage::{Committed, Lake};
+use tradewind_storage::{Committed, Imported, Lake};
 
 /// Read log files into the lake.
 ///
@@ -127,7 +127,7 @@ struct Importer<'a> {
 
 impl Importer<'_> {
     /// Imports one group: again and again, each time without what turned out to be in the lake or to be unreadable.
-    fn group(&self, mut inputs: Vec<Input>, known: &mut HashSet<String>, summary: &mut Summary) -> anyhow::Result<()> {
+    fn group(&self, mut inputs: Vec<Input>, known: &mut Imported, summary: &mut Summary) -> anyhow::Result<()> {
         loop {
             let attempt = self.pipeline.run(&inputs, known)?;
             let stager = &self.pipeline.stager;
@@ -145,13 +145,15 @@ impl Importer<'_> {
             }
             match self.commit(&attempt)? {
                 Committed::Version(_) => {
-                    known.extend(attempt.import.objects.iter().map(|object| object.content_hash.clone()));
+                    for object in &attempt.import.objects {
+                        known.insert(&object.content_hash, &object.path, object.bytes_in);
+                    }
                     summary.add(attempt);
                     return Ok(());
                 }
                 Committed::Covered(hashes) => {
                     tracing::info!(objects = hashes.len(), "another import brought these first");
-                    known.extend(hashes);
+                    *known = self.context.runtime.block_on(self.lake.imported())?;
                     self.discard_uncommitted(&attempt);
                 }
             }

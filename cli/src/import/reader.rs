@@ -59,14 +59,22 @@ fn read_one(
 ) -> anyhow::Result<Option<Arc<Object>>> {
     let file = inputs::open(input)?;
     let stamp = stamp(&file)?;
-    let hash = hash(&file, stamp.bytes)?;
+    let path = input.path();
+    let earlier = shared.earlier(&path).and_then(|(bytes, hash)| Some((u64::try_from(bytes).ok()?, hash)));
+    let (hash, start) = hash(&file, stamp.bytes, earlier.map(|(bytes, _)| bytes))?;
     if !shared.claim(&hash) {
         shared.pipeline.progress.add(stamp.bytes);
         return Ok(None);
     }
     // From here on the bytes are claimed: another input with the same ones was skipped, and must have its turn.
     *is_partial = true;
-    let mut object = Object::new(input.name(), hash, stamp.bytes);
+    if let Some((bytes, _)) = earlier.filter(|(bytes, hash)| *bytes < stamp.bytes && start.as_deref() == Some(*hash)) {
+        bail!(
+            "it has grown since it was imported: its first {bytes} bytes are in the lake, and would be counted twice; \
+             import files that are complete"
+        );
+    }
+    let mut object = Object::new(path, hash, stamp.bytes);
     let counted =
         Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
     let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
@@ -173,19 +181,30 @@ fn stamp(file: &File) -> io::Result<Stamp> {
     Ok(Stamp { bytes: metadata.len(), modified: metadata.modified().ok() })
 }
 
-/// BLAKE3 of the first `bytes` bytes.
-fn hash(file: &File, bytes: u64) -> io::Result<String> {
+/// BLAKE3 of the first `bytes` bytes, and of the first `start` bytes.
+fn hash(file: &File, bytes: u64, start: Option<u64>) -> io::Result<(String, Option<String>)> {
     let mut hasher = blake3::Hasher::new();
-    let mut reader = file.take(bytes);
+    let mut of_start = None;
     let mut buffer = vec![0; HASH_BYTES];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(hasher.finalize().to_hex().to_string()),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
+    let mut reader = file;
+    for (until, is_start) in [(start.filter(|start| *start < bytes).unwrap_or(0), true), (bytes, false)] {
+        let mut part = reader.take(until.saturating_sub(hasher.count()));
+        loop {
+            match part.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => {
+                    hasher.update(&buffer[..read]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        reader = part.into_inner();
+        if is_start && start.is_some_and(|start| start < bytes) {
+            of_start = Some(hasher.finalize().to_hex().to_string());
+        }
     }
+    Ok((hasher.finalize().to_hex().to_string(), of_start))
 }
 
 /// Tells the progress how much was read.

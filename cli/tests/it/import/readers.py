@@ -88,7 +88,7 @@ def with_polars():
             scan("flows").select(
                 polars.len().alias("rows"),
                 polars.col("bytes_out").sum(),
-                polars.col("src_ip").n_unique().alias("sources"),
+                polars.col("src_ip").drop_nulls().n_unique().alias("sources"),
                 time.min().alias("first"),
                 time.max().alias("last"),
                 polars.col("bytes_in").is_null().sum().alias("without_answer"),

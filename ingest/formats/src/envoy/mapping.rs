@@ -55,38 +55,6 @@ impl Fault {
     }
 }
 
-/// Where the proxy stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Vantage {
-    Source,
-    Destination,
-    Proxy,
-}
-
-impl Vantage {
-    fn of(cluster: Option<&str>) -> Self {
-        match cluster {
-            Some(name) if name.starts_with("inbound|") || name.starts_with("InboundPassthroughCluster") => {
-                Self::Destination
-            }
-            Some(name)
-                if name.starts_with("outbound|") || name == "PassthroughCluster" || name == "BlackHoleCluster" =>
-            {
-                Self::Source
-            }
-            _ => Self::Proxy,
-        }
-    }
-
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Destination => "destination",
-            Self::Proxy => "proxy",
-        }
-    }
-}
-
 /// Writes records as rows; keeps scratch between them.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
@@ -169,82 +137,6 @@ impl<'r> Row<'r, '_, '_> {
         self.flows.set_num(START_TIME, start);
         self.flows.set_num(END_TIME, end);
         Ok(())
-    }
-
-    /// The address in a slot, or in a slot without port and one with it.
-    fn address(&self, whole: Slot, parts: Option<(Slot, Slot)>) -> Result<Option<(Address<'r>, u64)>, Fault> {
-        let read = |slot: Slot| -> Result<Option<Address<'r>>, Fault> {
-            let Some(text) = self.record.text(slot) else { return Ok(None) };
-            address::parse(text).map_err(|BadAddress| Fault::value(Reason::BadAddress, slot, text))
-        };
-        if let Some(address) = read(whole)? {
-            return Ok(Some((address, whole.bit())));
-        }
-        let Some((ip, port)) = parts else { return Ok(None) };
-        let Some(address) = read(ip)? else { return Ok(None) };
-        let Some(text) = self.record.text(port) else { return Ok(Some((address, ip.bit()))) };
-        let number = text.parse().map_err(|_| Fault::value(Reason::BadNumber, port, text))?;
-        Ok(Some((Address { port: Some(number), ..address }, ip.bit() | port.bit())))
-    }
-
-    fn ends(&mut self) -> Result<(), Fault> {
-        let vantage = Vantage::of(self.record.text(Slot::UpstreamCluster));
-        self.flows.set_text(VANTAGE, vantage.as_str());
-
-        let direct =
-            self.address(Slot::DownstreamDirect, Some((Slot::DownstreamDirectIp, Slot::DownstreamDirectPort)))?;
-        let remote =
-            self.address(Slot::DownstreamRemote, Some((Slot::DownstreamRemoteIp, Slot::DownstreamRemotePort)))?;
-        let remote = remote.filter(|(address, _)| address.port.is_some_and(|port| port != 0));
-        if let Some((address, bits)) = direct.or(remote) {
-            self.used |= bits;
-            self.end(SRC_IP, SRC_PORT, &address);
-        }
-
-        let local = self.address(Slot::DownstreamLocal, Some((Slot::DownstreamLocalIp, Slot::DownstreamLocalPort)))?;
-        let host = match self.address(Slot::UpstreamHost, None)? {
-            Some(host) => Some(host),
-            None => self.address(Slot::UpstreamRemote, Some((Slot::UpstreamRemoteIp, Slot::UpstreamRemotePort)))?,
-        };
-        let upstream_local = self.address(Slot::UpstreamLocal, None)?;
-        let responder = match vantage {
-            // A sidecar hands inbound traffic to its workload over loopback, which names nobody.
-            Vantage::Destination => local.or(host.filter(|(address, _)| !address.is_loopback)),
-            Vantage::Source | Vantage::Proxy => host.or(local),
-        };
-        if let Some((address, bits)) = responder {
-            self.used |= bits;
-            self.end(DST_IP, DST_PORT, &address);
-        }
-        if let Some((address, bits)) = upstream_local {
-            self.used |= bits;
-            self.end(POST_NAT_SRC_IP, POST_NAT_SRC_PORT, &address);
-        }
-        self.drop_repeated_addresses();
-        Ok(())
-    }
-
-    fn end(&mut self, ip: TextCol, port: NumCol, address: &Address<'_>) {
-        self.flows.set_text(ip, &address.ip);
-        self.set_num(port, address.port.filter(|&port| port != 0).map(i64::from));
-    }
-
-    /// An address that says what a column already says is not kept a second time.
-    fn drop_repeated_addresses(&mut self) {
-        const WHOLE: [Slot; 5] = [
-            Slot::DownstreamDirect,
-            Slot::DownstreamRemote,
-            Slot::DownstreamLocal,
-            Slot::UpstreamHost,
-            Slot::UpstreamRemote,
-        ];
-        for slot in WHOLE {
-            let Some(text) = self.record.text(slot).filter(|_| self.used & slot.bit() == 0) else { continue };
-            let is_repeated = |other: &Slot| self.used & other.bit() != 0 && self.record.text(*other) == Some(text);
-            if WHOLE.iter().any(is_repeated) {
-                self.used |= slot.bit();
-            }
-        }
     }
 
     /// What was asked; whether it was HTTP.

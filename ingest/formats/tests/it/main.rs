@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
+mod corpus;
+mod corpus_checks;
 mod detection;
 mod envoy;
 mod streams;
