@@ -16,14 +16,13 @@ impl Lake {
     /// Removes those staged files of an import that no table holds. What cannot be asked or removed stays, unseen by
     /// readers.
     pub async fn discard_uncommitted(&self, import: &Import) {
-        self.discard_unlisted(&FLOWS, import.files.iter()).await;
-        self.discard_unlisted(&DEAD_LETTERS, import.dead_letter_files.iter().map(|(_, file)| file)).await;
+        self.discard_unlisted(&FLOWS, &import.files.iter().collect::<Vec<_>>()).await;
+        self.discard_unlisted(&DEAD_LETTERS, &import.spilled()).await;
     }
 
     /// Removes those of `files` that are not part of the newest version of `table`.
-    pub(crate) async fn discard_unlisted(&self, table: &'static Table, files: impl Iterator<Item = &StagedFile>) {
-        let mut files = files.peekable();
-        if files.peek().is_none() {
+    pub(crate) async fn discard_unlisted(&self, table: &'static Table, files: &[&StagedFile]) {
+        if files.is_empty() {
             return;
         }
         if let Err(error) = self.try_discard(table, files).await {
@@ -31,11 +30,7 @@ impl Lake {
         }
     }
 
-    async fn try_discard(
-        &self,
-        table: &'static Table,
-        files: impl Iterator<Item = &StagedFile>,
-    ) -> Result<(), LakeError> {
+    async fn try_discard(&self, table: &'static Table, files: &[&StagedFile]) -> Result<(), LakeError> {
         let opened = self.table(table).await?;
         let snapshot = opened.snapshot().map_err(|source| LakeError::Open {
             root: self.root().to_owned(),

@@ -10,6 +10,7 @@ use crate::lake::Lake;
 use crate::ledger::{Imported, Ledger, METADATA_KEY};
 use crate::rows::{Cell, partitioned, text_values};
 use crate::write::{StagedFile, stage_rows};
+use arrow::record_batch::RecordBatch;
 use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -26,7 +27,7 @@ const TRANSACTION_ID: &str = "import";
 const ATTEMPTS_MAX: usize = 50;
 
 /// One object that an import brings: a row of table `imports`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportedObject {
     /// BLAKE3 of the object's bytes as found, in hexadecimal: its identity.
     pub content_hash: String,
@@ -48,6 +49,14 @@ pub struct ImportedObject {
     pub rejected: i64,
     /// Records that state missing data.
     pub gaps: i64,
+}
+
+impl ImportedObject {
+    /// Whether its format was known, or there was nothing in it that could have one.
+    #[must_use]
+    pub fn is_recognised(&self) -> bool {
+        self.source.is_some() || self.rejected == 0
+    }
 }
 
 /// A row of table `dead_letters`.
@@ -73,6 +82,19 @@ pub struct DeadLetter {
     pub raw_bytes: i64,
     /// The input, made printable.
     pub raw: String,
+}
+
+impl DeadLetter {
+    /// What tells whether the table has an object's rows: its hash and the format it was read as. An object that was not
+    /// recognised at first and is read later has rows of both.
+    #[must_use]
+    pub fn key(&self) -> String {
+        key(&self.position, self.source.as_deref())
+    }
+}
+
+fn key(position: &str, source: Option<&str>) -> String {
+    format!("{position} {}", source.unwrap_or_default())
 }
 
 /// A row of table `coverage`.
@@ -103,10 +125,17 @@ pub struct Import {
     pub files: Vec<StagedFile>,
     /// Their rows of `dead_letters`.
     pub dead_letters: Vec<DeadLetter>,
-    /// More rows of `dead_letters`, staged: each file holds rows of the one object with that hash.
+    /// More rows of `dead_letters`, staged: each file holds rows of one [`DeadLetter::key`].
     pub dead_letter_files: Vec<(String, StagedFile)>,
     /// Their rows of `coverage`.
     pub coverage: Vec<Coverage>,
+}
+
+impl Import {
+    /// The staged files of `dead_letters`.
+    pub(crate) fn spilled(&self) -> Vec<&StagedFile> {
+        self.dead_letter_files.iter().map(|(_, file)| file).collect()
+    }
 }
 
 /// How a commit ended.
@@ -136,12 +165,11 @@ impl Lake {
     /// The lake cannot be read or written. After an error or [`Committed::Covered`] staged files are still there; see
     /// [`Lake::discard_uncommitted`].
     pub async fn commit_import(&self, import: &Import) -> Result<Committed, CommitError> {
-        let hashes: Vec<&str> = import.objects.iter().map(|object| object.content_hash.as_str()).collect();
+        let hashes = hashes(import);
         for _ in 0..ATTEMPTS_MAX {
             let flows = self.table(&FLOWS).await?;
             let ledger = Ledger::read(self, &flows).await?;
-            let covered: HashSet<String> =
-                hashes.iter().filter(|hash| ledger.imported.contains(**hash)).map(|hash| (*hash).to_owned()).collect();
+            let covered = covered(import, &ledger);
             if !covered.is_empty() {
                 return Ok(Committed::Covered(covered));
             }
@@ -167,7 +195,7 @@ impl Lake {
                 tracing::warn!(error, "table `imports` lags behind; the next import completes it");
             }
             // Rows beside that an earlier, killed attempt had committed were staged in vain.
-            self.discard_unlisted(&DEAD_LETTERS, import.dead_letter_files.iter().map(|(_, file)| file)).await;
+            self.discard_unlisted(&DEAD_LETTERS, &import.spilled()).await;
             return Ok(Committed::Version(version));
         }
         Err(CommitError::Contended { table: FLOWS.name, attempts: ATTEMPTS_MAX })
@@ -211,7 +239,7 @@ impl Lake {
             if let Ok(Some(_)) = committed {
                 return Ok(());
             }
-            self.discard_unlisted(table, staged.iter()).await;
+            self.discard_unlisted(table, &staged.iter().collect::<Vec<_>>()).await;
             committed?;
         }
         Err(CommitError::Contended { table: table.name, attempts: ATTEMPTS_MAX })
@@ -220,11 +248,11 @@ impl Lake {
     /// Which of the objects have rows in a table that keeps them by `position`.
     async fn positions(&self, table: &'static Table, hashes: &[&str]) -> Result<HashSet<String>, QueryError> {
         let wanted: HashSet<&str> = hashes.iter().copied().collect();
-        let mut answer = self.query(&format!("select distinct position from {}", table.name)).await?;
+        let mut answer = self.query(&format!("select distinct position, source from {}", table.name)).await?;
         let mut present = HashSet::new();
         while let Some(batch) = answer.try_next().await? {
-            let texts = text_values(batch.column(0)).map_err(|error| QueryError::Run(Box::new(error.into())))?;
-            present.extend(texts.into_iter().flatten().filter(|hash| wanted.contains(hash.as_str())));
+            let found = keys(&batch)?.into_iter();
+            present.extend(found.filter(|(_, position)| wanted.contains(position.as_str())).map(|(key, _)| key));
         }
         Ok(present)
     }
@@ -251,7 +279,7 @@ impl Lake {
             if let Ok(Some(_)) = committed {
                 return Ok(());
             }
-            self.discard_unlisted(&IMPORTS, files.iter()).await;
+            self.discard_unlisted(&IMPORTS, &files.iter().collect::<Vec<_>>()).await;
             committed?;
         }
         Err(CommitError::Contended { table: IMPORTS.name, attempts: ATTEMPTS_MAX })
@@ -293,6 +321,23 @@ impl Lake {
     }
 }
 
+fn hashes(import: &Import) -> Vec<&str> {
+    import.objects.iter().map(|object| object.content_hash.as_str()).collect()
+}
+
+fn covered(import: &Import, ledger: &Ledger) -> HashSet<String> {
+    let covered = import.objects.iter().filter(|object| ledger.imported.covers(object));
+    covered.map(|object| object.content_hash.clone()).collect()
+}
+
+/// The keys of the rows of an answer with `position` and `source`.
+fn keys(batch: &RecordBatch) -> Result<Vec<(String, String)>, QueryError> {
+    let texts =
+        |column: usize| text_values(batch.column(column)).map_err(|error| QueryError::Run(Box::new(error.into())));
+    let rows = texts(0)?.into_iter().flatten().zip(texts(1)?);
+    Ok(rows.map(|(position, source)| (key(&position, source.as_deref()), position)).collect())
+}
+
 fn is_lost_race(error: &DeltaTableError) -> bool {
     match error {
         DeltaTableError::VersionAlreadyExists(_) => true,
@@ -323,7 +368,7 @@ pub(crate) fn dead_letter_rows(letters: &[DeadLetter]) -> Vec<(String, Vec<Cell>
                 letter.raw_bytes.into(),
                 letter.raw.as_str().into(),
             ];
-            (letter.position.clone(), row)
+            (letter.key(), row)
         })
         .collect()
 }
@@ -343,7 +388,7 @@ fn coverage_rows(coverage: &[Coverage]) -> Vec<(String, Vec<Cell>)> {
                 minute.gaps.into(),
                 minute.gap_reason.clone().into(),
             ];
-            (minute.position.clone(), row)
+            (key(&minute.position, Some(&minute.source)), row)
         })
         .collect()
 }

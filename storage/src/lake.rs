@@ -29,7 +29,7 @@ impl Lake {
     /// [`LakeError::NotALake`] when there is none.
     pub async fn open(root: &Path) -> Result<Self, LakeError> {
         let lake = Self::at(root)?;
-        if !lake.root.join(FLOWS.name).join("_delta_log").is_dir() {
+        if !lake.has_commits(&FLOWS) {
             return Err(LakeError::NotALake { root: root.to_owned() });
         }
         Ok(lake)
@@ -42,10 +42,19 @@ impl Lake {
     pub async fn open_or_create(root: &Path) -> Result<Self, LakeError> {
         std::fs::create_dir_all(root).map_err(|source| LakeError::Folder { root: root.to_owned(), source })?;
         let lake = Self::at(root)?;
-        for table in TABLES {
+        // `flows` comes last: where it is, the lake is whole, even if its maker was killed.
+        for table in TABLES.iter().filter(|table| table.name != FLOWS.name) {
             lake.create(table).await?;
         }
+        lake.create(&FLOWS).await?;
         Ok(lake)
+    }
+
+    /// Whether a table was made: a folder alone may be what a killed process or a full disk left.
+    fn has_commits(&self, table: &Table) -> bool {
+        let is_commit = |name: &Path| name.extension().is_some_and(|kind| kind == "json" || kind == "parquet");
+        std::fs::read_dir(self.root.join(table.name).join("_delta_log"))
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_commit(&entry.path())))
     }
 
     fn at(root: &Path) -> Result<Self, LakeError> {
@@ -107,7 +116,7 @@ impl Lake {
     }
 
     async fn create(&self, table: &'static Table) -> Result<(), LakeError> {
-        if self.root.join(table.name).join("_delta_log").is_dir()
+        if self.has_commits(table)
             && let Ok(existing) = self.table(table).await
         {
             return self.check_columns(table, &existing);

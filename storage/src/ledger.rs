@@ -11,9 +11,10 @@ use crate::rows::text_values;
 use arrow::array::AsArray as _;
 use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTable;
 use futures::TryStreamExt as _;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use tradewind_model::table::{FLOWS, IMPORTS};
 
 /// The key of the objects in a commit's metadata.
@@ -22,28 +23,36 @@ pub(crate) const METADATA_KEY: &str = "tradewind.import";
 /// The objects that a lake holds.
 #[derive(Clone, Debug, Default)]
 pub struct Imported {
-    hashes: HashSet<String>,
+    /// Content hash, and whether its format was recognised.
+    objects: HashMap<String, bool>,
     /// The largest object that came from each path: its size in bytes and its hash.
     largest: HashMap<String, (i64, String)>,
 }
 
 impl Imported {
-    /// Whether the object with this hash is in the lake.
+    /// Whether the records of the object with this hash are in the lake. An object that had no known format is not: it
+    /// may be tried again, with a format that is given or by a later version.
     #[must_use]
     pub fn contains(&self, content_hash: &str) -> bool {
-        self.hashes.contains(content_hash)
+        self.objects.get(content_hash) == Some(&true)
+    }
+
+    /// Whether the lake knows of the object with this hash only that it had no known format.
+    #[must_use]
+    pub fn is_unrecognised(&self, content_hash: &str) -> bool {
+        self.objects.get(content_hash) == Some(&false)
     }
 
     /// How many objects there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.hashes.len()
+        self.objects.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
+        self.objects.is_empty()
     }
 
     /// The largest object that came from a path: its size in bytes and its hash.
@@ -52,13 +61,21 @@ impl Imported {
         self.largest.get(path).map(|(bytes, hash)| (*bytes, hash.as_str()))
     }
 
-    /// Adds an object. False: it is there already.
-    pub fn insert(&mut self, content_hash: &str, path: &str, bytes: i64) -> bool {
-        let largest = self.largest.entry(path.to_owned()).or_insert((-1, String::new()));
-        if largest.0 < bytes {
-            *largest = (bytes, content_hash.to_owned());
+    /// Whether committing the object would bring nothing new.
+    pub(crate) fn covers(&self, object: &ImportedObject) -> bool {
+        self.objects.get(&object.content_hash).is_some_and(|&recognised| recognised || !object.is_recognised())
+    }
+
+    /// Adds an object. False: nothing is new.
+    pub fn insert(&mut self, object: &ImportedObject) -> bool {
+        if self.covers(object) {
+            return false;
         }
-        self.hashes.insert(content_hash.to_owned())
+        self.objects.insert(object.content_hash.clone(), object.is_recognised());
+        if object.is_recognised() && self.largest_of(&object.path).is_none_or(|(bytes, _)| bytes < object.bytes_in) {
+            self.largest.insert(object.path.clone(), (object.bytes_in, object.content_hash.clone()));
+        }
+        true
     }
 }
 
@@ -80,7 +97,7 @@ impl Ledger {
         let newest = flows.version().map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
         for version in (recorded_version + 1)..=newest {
             for object in named_in_commit(flows, version).await? {
-                if imported.insert(&object.content_hash, &object.path, object.bytes_in) {
+                if imported.insert(&object) {
                     unrecorded.push((version, object));
                 }
             }
@@ -91,23 +108,31 @@ impl Ledger {
 
 /// The objects in table `imports`, and the newest version of `flows` it knows.
 async fn recorded(lake: &Lake) -> Result<(Imported, i64), QueryError> {
-    let sql = format!("select content_hash, path, bytes_in, flows_version from {}", IMPORTS.name);
+    let sql = format!("select content_hash, path, source, bytes_in, rejected, flows_version from {}", IMPORTS.name);
     let mut answer = lake.query(&sql).await?;
     let (mut imported, mut newest) = (Imported::default(), -1);
-    let run = |error: ArrowError| QueryError::Run(Box::new(error.into()));
     while let Some(batch) = answer.try_next().await? {
-        let hashes = text_values(batch.column(0)).map_err(run)?;
-        let paths = text_values(batch.column(1)).map_err(run)?;
-        let bytes = batch.column(2).as_primitive::<Int64Type>();
-        let versions = batch.column(3).as_primitive::<Int64Type>();
-        for row in 0..batch.num_rows() {
-            if let (Some(hash), Some(path)) = (&hashes[row], &paths[row]) {
-                imported.insert(hash, path, bytes.value(row));
-            }
-        }
-        newest = newest.max(arrow::compute::max(versions).unwrap_or(-1));
+        let version = add(&batch, &mut imported).map_err(|error| QueryError::Run(Box::new(error.into())))?;
+        newest = newest.max(version);
     }
     Ok((imported, newest))
+}
+
+/// Adds the rows of an answer; the newest version of `flows` among them.
+fn add(batch: &RecordBatch, imported: &mut Imported) -> Result<i64, ArrowError> {
+    let [hashes, paths, sources] = [0, 1, 2].map(|column| text_values(batch.column(column)));
+    let numbers = |column: usize| batch.column(column).as_primitive::<Int64Type>();
+    for (row, ((content_hash, path), source)) in hashes?.into_iter().zip(paths?).zip(sources?).enumerate() {
+        imported.insert(&ImportedObject {
+            content_hash: content_hash.unwrap_or_default(),
+            path: path.unwrap_or_default(),
+            source,
+            bytes_in: numbers(3).value(row),
+            rejected: numbers(4).value(row),
+            ..ImportedObject::default()
+        });
+    }
+    Ok(arrow::compute::max(numbers(5)).unwrap_or(-1))
 }
 
 /// The objects that the commit of one version of `flows` names; none for commits that are not imports.

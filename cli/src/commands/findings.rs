@@ -1,6 +1,7 @@
 //! `tradewind findings`: what the detectors recorded in the lake.
 
 use crate::context::Context;
+use crate::failure::usage;
 use crate::findings::{self, Filter};
 use crate::output::{OutputFormat, line, note};
 use anyhow::anyhow;
@@ -72,7 +73,8 @@ fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {
     let stored = context.runtime.block_on(findings::load(lake, &filter))?;
     let format = context.output.unwrap_or(OutputFormat::Table);
     if stored.is_empty() && format == OutputFormat::Table {
-        note("no findings (`tradewind detect` looks for them)");
+        let is_filtered = args.severity.is_some() || args.entity.is_some();
+        note(if is_filtered { "no finding matches" } else { "no findings (`tradewind detect` looks for them)" });
         return Ok(());
     }
     let findings: Vec<&Finding> = stored.iter().map(|stored| &stored.finding).collect();
@@ -84,6 +86,9 @@ fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 fn show(lake: &Lake, id: &str, context: &Context) -> anyhow::Result<()> {
+    if id.is_empty() {
+        return Err(usage("the id of a finding must have at least one character"));
+    }
     let filter = Filter { id_prefix: Some(id.to_owned()), ..Filter::default() };
     let found = context.runtime.block_on(findings::load(lake, &filter))?;
     let finding = match found.as_slice() {

@@ -64,6 +64,11 @@ impl<'a> Shared<'a> {
         !self.known.contains(content_hash) && self.state().claimed.insert(content_hash.to_owned())
     }
 
+    /// Whether the lake knows of these bytes only that they had no known format.
+    pub(super) fn is_unrecognised(&self, content_hash: &str) -> bool {
+        self.known.is_unrecognised(content_hash)
+    }
+
     /// Size and hash of what was imported from the same path before, the largest if it was several times.
     pub(super) fn earlier(&self, path: &str) -> Option<(i64, &'a str)> {
         self.known.largest_of(path)

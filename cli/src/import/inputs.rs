@@ -31,7 +31,6 @@ pub(super) struct Input {
 }
 
 impl Input {
-    /// What it is called in messages and in the lake.
     /// What it is called in messages.
     pub(super) fn name(&self) -> String {
         if self.copy.is_some() { STANDARD_INPUT.to_owned() } else { self.file.display().to_string() }

@@ -146,7 +146,7 @@ impl Importer<'_> {
             match self.commit(&attempt)? {
                 Committed::Version(_) => {
                     for object in &attempt.import.objects {
-                        known.insert(&object.content_hash, &object.path, object.bytes_in);
+                        known.insert(object);
                     }
                     summary.add(attempt);
                     return Ok(());

@@ -99,6 +99,7 @@ fn read_one(
             read_nothing(&mut opened, &object, &send)?;
             object
         }
+        Err(_) if shared.is_unrecognised(&object.content_hash) => return Ok(None),
         Err(unknown) => {
             let object = Arc::new(object);
             let head = opened.chunks.head(HEAD_BYTES).to_vec();

@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::Path;
 
+/// Why a file has no format, when there is nothing in it.
+const EMPTY: &str = "empty";
+
 /// An input that could not be imported.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Failed {
@@ -92,7 +95,7 @@ impl Summary {
             self.notes.extend(object.notes.iter().cloned());
             let (source, reason) = match &object.format {
                 Some((source, reason)) => (Some(*source), reason.clone()),
-                None if counts.records == 0 => (None, "empty".to_owned()),
+                None if counts.records == 0 => (None, EMPTY.to_owned()),
                 None => (None, "not recognised".to_owned()),
             };
             match self
@@ -133,8 +136,15 @@ impl Summary {
             );
         }
         for format in &self.formats {
-            let source = format.source.unwrap_or("no format");
-            text += &format!("  {} as {source}: {}\n", files(format.files), format.reason);
+            text += &match format.source {
+                Some(source) => format!("  {} as {source}: {}\n", files(format.files), format.reason),
+                None if format.reason == EMPTY => format!("  {} without a record\n", files(format.files)),
+                None => format!(
+                    "  {} not recognised: see dead_letters; `tradewind parse FILE` says why, `--input-format` says what \
+                     it is\n",
+                    files(format.files)
+                ),
+            };
         }
         for note in &self.notes {
             text += &format!("  note: {note}\n");
@@ -149,10 +159,11 @@ impl Summary {
         if self.rejected > 0 {
             let reasons: Vec<String> =
                 self.reject_reasons.iter().map(|(reason, count)| format!("{reason} {}", HumanCount(*count))).collect();
-            text += &format!("  rejected: {} (select * from dead_letters)\n", reasons.join(", "));
+            text += &format!("  rejected: {} (tradewind sql \"select * from dead_letters\")\n", reasons.join(", "));
         }
         if self.gaps > 0 {
-            text += "  gaps: records that state missing data (select * from coverage where gaps > 0)\n";
+            text +=
+                "  gaps: records that state missing data (tradewind sql \"select * from coverage where gaps > 0\")\n";
         }
         text += &format!(
             "  {} read, {} written, {:.1} s\n",

@@ -117,10 +117,10 @@ impl<'a> Worker<'a> {
     fn spill(&mut self) -> Result<(), CommitError> {
         let mut letters = std::mem::take(&mut self.made.dead_letters);
         self.dead_letter_bytes = 0;
-        letters.sort_by(|left, right| left.position.cmp(&right.position));
-        for of_one in letters.chunk_by(|left, right| left.position == right.position) {
+        letters.sort_by_key(DeadLetter::key);
+        for of_one in letters.chunk_by(|left, right| left.key() == right.key()) {
             let files = self.pipeline.stager.stage_dead_letters(of_one)?;
-            let named = files.into_iter().map(|file| (of_one[0].position.clone(), file));
+            let named = files.into_iter().map(|file| (of_one[0].key(), file));
             self.made.dead_letter_files.extend(named);
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{ask, import, lake, object};
 use std::collections::HashSet;
-use tradewind_storage::{Committed, Coverage, DeadLetter, Lake};
+use tradewind_storage::{Committed, Coverage, DeadLetter, Import, ImportedObject, Lake};
 
 const COUNT: &str = "select count(*) from flows";
 
@@ -117,4 +117,29 @@ async fn a_group_with_one_known_object_commits_nothing() {
     group.objects.push(object("a", 3));
     assert_eq!(lake.commit_import(&group).await.unwrap(), Committed::Covered(HashSet::from(["a".to_owned()])));
     assert_eq!(ask(&lake, COUNT).await, ["3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_not_recognised_may_come_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path()).await;
+    let unknown = DeadLetter { source: None, reason: "unknown_format", ..dead_letter("a") };
+    let unread = Import {
+        objects: vec![ImportedObject { source: None, rejected: 1, records: 1, ..object("a", 0) }],
+        dead_letters: vec![unknown],
+        ..Import::default()
+    };
+    assert!(matches!(lake.commit_import(&unread).await.unwrap(), Committed::Version(1)));
+    assert!(matches!(lake.commit_import(&unread).await.unwrap(), Committed::Covered(_)));
+    let imported = lake.imported().await.unwrap();
+    assert!(imported.is_unrecognised("a") && !imported.contains("a"));
+
+    let mut read = import(&lake, "a", 3).await;
+    read.dead_letters.push(dead_letter("a"));
+    assert!(matches!(lake.commit_import(&read).await.unwrap(), Committed::Version(2)));
+    assert!(matches!(lake.commit_import(&read).await.unwrap(), Committed::Covered(_)));
+    assert!(lake.imported().await.unwrap().contains("a"));
+    assert_eq!(ask(&lake, COUNT).await, ["3"]);
+    assert_eq!(ask(&lake, "select reason from dead_letters order by 1").await, ["bad_number", "unknown_format"]);
+    assert_eq!(ask(&lake, "select coalesce(source, '-'), flows from imports order by 1").await, ["-|0", "aws_vpc|3"]);
 }

@@ -98,7 +98,8 @@ impl Span {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Training {
     pub(super) until: i64,
-    is_chosen: bool,
+    /// Why then, for the user.
+    why: &'static str,
 }
 
 impl Training {
@@ -107,15 +108,19 @@ impl Training {
         let quarter = extent.first.saturating_add(extent.last.saturating_sub(extent.first) / 4);
         let least = extent.first.saturating_add(WINDOWS_MIN.saturating_mul(window)).saturating_add(window - 1);
         let on_grid = |time: i64| time.div_euclid(window).saturating_mul(window);
-        let until = chosen.unwrap_or_else(|| on_grid(quarter).max(on_grid(least)));
-        Self { until, is_chosen: chosen.is_some() }
+        let (quarter, least) = (on_grid(quarter), on_grid(least));
+        match chosen {
+            Some(until) => Self { until, why: "" },
+            None if quarter < least => Self { until: least, why: " (three windows; --train-until sets another time)" },
+            None => Self { until: quarter, why: " (the first quarter; --train-until sets another time)" },
+        }
     }
 
     /// For the user, before the replay.
     pub(super) fn text(&self, extent: &Extent) -> String {
         let flows = counted(usize::try_from(extent.flows).unwrap_or(usize::MAX), "flow", "flows");
         let (first, last, until) = (rfc3339(extent.first), rfc3339(extent.last), rfc3339(self.until));
-        let why = if self.is_chosen { "" } else { " (the first quarter; --train-until sets another time)" };
+        let why = self.why;
         if self.until > extent.last {
             return format!(
                 "replaying {flows} from {first} to {last}: all of them only teach what is normal, which lasts until \

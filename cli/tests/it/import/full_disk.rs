@@ -54,9 +54,10 @@ fn a_full_disk_is_told_and_the_import_finished_later() {
             assert!(full.err.contains("No space left on device"), "{kilobytes} kB: {}", full.err);
         }
         disk.grow();
-        if full.code != 0 && disk.folder.join("lake/flows/_delta_log/00000000000000000000.json").exists() {
-            let rows = super::ask_lake(&program, "disk/lake", "SELECT count(*) AS n FROM flows");
-            assert_eq!(rows[0]["n"], 0, "{kilobytes} kB: a part of the import is visible");
+        if full.code != 0 {
+            let seen = program.run(&["sql", "--lake", "disk/lake", "-o", "csv", "SELECT count(*) AS n FROM flows"]);
+            let is_no_lake = seen.code == 1 && seen.err.contains("disk/lake is not a lake");
+            assert!(is_no_lake || seen.out == "n\n0\n", "{kilobytes} kB: {}{}", seen.out, seen.err);
         }
         let again = import(&program, &["--lake", "disk/lake", "logs"], 0);
         assert_eq!(again.number("flows") == 0, full.code == 0, "{kilobytes} kB: {}", again.summary);

@@ -17,10 +17,10 @@ fn commit(lake: &Path, table: &str, version: u64) -> PathBuf {
 type State = (&'static str, fn(&Path) -> bool);
 
 const STATES: [State; 9] = [
-    ("the first table is being made", |lake| lake.join("flows").is_dir()),
-    ("the first table is there", |lake| commit(lake, "flows", 0).exists()),
+    ("the first table is being made", |lake| lake.join("dead_letters").is_dir()),
+    ("the first table is there", |lake| commit(lake, "dead_letters", 0).exists()),
     ("the ledger is there", |lake| commit(lake, "imports", 0).exists()),
-    ("all tables are there", |lake| commit(lake, "coverage", 0).exists() && commit(lake, "findings", 0).exists()),
+    ("all tables are there", |lake| commit(lake, "flows", 0).exists()),
     ("a data file is there", |lake| has_data_file(&lake.join("flows"))),
     ("rejects are committed", |lake| commit(lake, "dead_letters", 1).exists()),
     ("coverage is committed", |lake| commit(lake, "coverage", 1).exists()),

@@ -8,25 +8,31 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
 
 /// Place of the first `byte`.
-#[inline]
+#[inline(always)]
 pub(super) fn position(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let found = equal(u64::from_le_bytes(*word), byte);
-        if found != 0 {
+    let mut rest = bytes;
+    while let Some((pair, after)) = rest.split_first_chunk::<16>() {
+        let (words, _) = pair.as_chunks::<8>();
+        let (first, second) = (equal(u64::from_le_bytes(words[0]), byte), equal(u64::from_le_bytes(words[1]), byte));
+        if first | second != 0 {
             // A borrow may mark bytes behind the first match, never before it.
-            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+            let place = if first != 0 { first.trailing_zeros() } else { 64 + second.trailing_zeros() };
+            return Some(bytes.len() - rest.len() + place as usize / 8);
         }
+        rest = after;
     }
-    rest.iter().position(|&other| other == byte).map(|index| words.len() * 8 + index)
+    rest.iter().position(|&other| other == byte).map(|index| bytes.len() - rest.len() + index)
 }
 
 /// Whether a JSON string cannot hold `bytes` as they are: a quote, a backslash or a control character is among them.
 #[inline]
 pub(super) fn needs_escape(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<8>() else { return bytes.iter().any(|&byte| is_escaped(byte)) };
-    let (words, _) = bytes.as_chunks::<8>();
-    words.iter().chain([last]).fold(0, |found, word| found | escaped(u64::from_le_bytes(*word))) != 0
+    let mut found = escaped(u64::from_le_bytes(*last));
+    for word in bytes.as_chunks::<8>().0 {
+        found |= escaped(u64::from_le_bytes(*word));
+    }
+    found != 0
 }
 
 /// Whether a JSON string needs an escape for this byte.

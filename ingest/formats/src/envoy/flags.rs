@@ -109,7 +109,7 @@ fn effect(flag: &str) -> Effect {
 pub(super) fn judge<'r>(evidence: &Evidence<'r>) -> Judgement<'r> {
     let (mut denied, policy) = denial(evidence);
     let mut result = None;
-    for flag in evidence.flags.unwrap_or("").split(',') {
+    for flag in evidence.flags.into_iter().flat_map(|flags| flags.split(',')) {
         match effect(flag) {
             Effect::Denied => denied = true,
             Effect::Failed(failure) => result = worse(result, failure),
@@ -145,6 +145,10 @@ fn denial<'r>(evidence: &Evidence<'r>) -> (bool, Option<&'r str>) {
     let is_local = evidence.code_details.map_or(evidence.is_without_upstream, |details| details == "direct_response");
     let mut denied = is_local && matches!(evidence.code, Some(401 | 403));
     for details in [evidence.code_details, evidence.termination_details].into_iter().flatten() {
+        // So nearly every request ends; the words of denials need not be tried on it.
+        if details == "via_upstream" {
+            continue;
+        }
         if let Some(rest) = details.strip_prefix("rbac_access_denied_matched_policy[") {
             return (true, Some(rest.strip_suffix(']').unwrap_or(rest)).filter(|policy| !policy.is_empty()));
         }

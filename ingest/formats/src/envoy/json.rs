@@ -213,7 +213,6 @@ fn depth(raw: &str) -> usize {
 }
 
 /// Puts a value into the record by the meaning of its key.
-#[inline]
 pub(super) fn store<'a, 'k: 'a>(
     keys: &'k Keys,
     kind: Kind<'k>,
@@ -223,15 +222,7 @@ pub(super) fn store<'a, 'k: 'a>(
 ) -> Result<(), Fault> {
     let too_many = |TooMany| Fault { reason: Reason::TooComplex, detail: "too many keys".to_owned() };
     match (kind, value) {
-        (Kind::Slot(Slot::StartTime), Some(Value::Text(text))) if text.is_empty() || text == "-" => {}
-        (Kind::Slot(Slot::StartTime), Some(Value::Text(text))) => {
-            record.start_time = Some(keys.time.parse(&text).ok_or_else(|| Fault::time(&text))?);
-        }
-        (Kind::Slot(Slot::StartTime), Some(Value::Number(text) | Value::Json(text))) => {
-            record.start_time = Some(keys.time.parse(text).ok_or_else(|| Fault::time(text))?);
-        }
-        (Kind::Slot(slot), Some(value)) => record.set(slot, value),
-        (Kind::Slot(slot), None) => record.set_absent(slot),
+        (Kind::Slot(slot), value) => return store_slot(keys, slot, value, record),
         (Kind::Extra | Kind::Object(_), Some(value)) => record.set_extra(name, value).map_err(too_many)?,
         (Kind::Redacted, Some(_)) => record.set_extra(name, Value::Redacted).map_err(too_many)?,
         (Kind::Text(layout), Some(Value::Text(Cow::Borrowed(text)))) => {
@@ -244,6 +235,29 @@ pub(super) fn store<'a, 'k: 'a>(
         (Kind::Extra | Kind::Redacted | Kind::Text(_) | Kind::Object(_), None) => {}
     }
     Ok(())
+}
+
+/// As [`store`], for a key that has a slot.
+#[inline(always)]
+pub(super) fn store_slot<'a>(
+    keys: &Keys,
+    slot: Slot,
+    value: Option<Value<'a>>,
+    record: &mut Record<'a>,
+) -> Result<(), Fault> {
+    match value {
+        None => record.set_absent(slot),
+        Some(value) if slot != Slot::StartTime => record.set(slot, value),
+        Some(Value::Text(text)) if text.is_empty() || text == "-" => {}
+        Some(Value::Text(text)) => record.start_time = Some(time(keys, &text)?),
+        Some(Value::Number(text) | Value::Json(text)) => record.start_time = Some(time(keys, text)?),
+        Some(value @ Value::Redacted) => record.set(slot, value),
+    }
+    Ok(())
+}
+
+fn time(keys: &Keys, text: &str) -> Result<i64, Fault> {
+    keys.time.parse(text).ok_or_else(|| Fault::time(text))
 }
 
 /// Puts the values of a text of several operators into the record.

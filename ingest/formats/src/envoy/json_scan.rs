@@ -2,7 +2,8 @@
 //! order of keys, since one producer writes them in one order. Whatever is not plain is left to `serde_json`; a test
 //! holds both to the same answers.
 
-use super::json::store;
+use super::eight_bytes;
+use super::json::{store, store_slot};
 use super::keys::{Keys, Kind};
 use super::mapping::Fault;
 use super::record::{Record, Value};
@@ -11,7 +12,7 @@ use std::borrow::Cow;
 /// Most keys whose order is remembered.
 const MEMO_MAX: usize = 64;
 
-/// The keys of the line before, in order, each as `key":` with its meaning.
+/// The keys of the line before, in order, each as `"key":` with its meaning.
 #[derive(Debug, Default)]
 pub(super) struct Memo<'k> {
     keys: Vec<(Box<str>, Kind<'k>)>,
@@ -28,12 +29,10 @@ pub(super) enum Scan {
 
 /// Reads a plain object into the record; after `NotPlain` the record holds a part of it.
 pub(super) fn scan<'a, 'k: 'a>(line: &'a str, keys: &'k Keys, memo: &mut Memo<'k>, record: &mut Record<'a>) -> Scan {
-    // Control characters are invalid in texts and rare between tokens. No early end: that makes vector code.
-    if line.bytes().fold(false, |found, byte| found | (byte < b' ')) {
+    if !is_plain(line.as_bytes()) {
         return Scan::NotPlain;
     }
-    let mut cursor = Cursor { line, at: 0 };
-    match members(&mut cursor, keys, memo, record) {
+    match members(Cursor { line, at: 0 }, keys, memo, record) {
         Some(Ok(())) => Scan::Done,
         Some(Err(fault)) => Scan::Fault(fault),
         None => Scan::NotPlain,
@@ -41,7 +40,7 @@ pub(super) fn scan<'a, 'k: 'a>(line: &'a str, keys: &'k Keys, memo: &mut Memo<'k
 }
 
 fn members<'a, 'k: 'a>(
-    cursor: &mut Cursor<'a>,
+    mut cursor: Cursor<'a>,
     keys: &'k Keys,
     memo: &mut Memo<'k>,
     record: &mut Record<'a>,
@@ -50,42 +49,60 @@ fn members<'a, 'k: 'a>(
     cursor.take(b'{')?;
     let mut index = 0;
     loop {
-        cursor.blanks();
-        cursor.take(b'"')?;
-        let (name, kind) = match memo.keys.get(index) {
-            Some((key, kind)) if cursor.starts_with(key) => {
-                let name = &cursor.line[cursor.at..cursor.at + key.len() - 2];
+        let start = cursor.at;
+        let kind = match memo.keys.get(index) {
+            Some((key, kind)) if cursor.rest().starts_with(key.as_bytes()) => {
                 cursor.at += key.len();
-                (name, *kind)
+                *kind
             }
             _ => {
-                let name = cursor.plain_text()?;
-                cursor.blanks();
-                cursor.take(b':')?;
+                let name = cursor.key()?;
                 let kind = keys.kind(name);
                 if index < MEMO_MAX {
                     memo.keys.truncate(index);
-                    memo.keys.push((format!("{name}\":").into_boxed_str(), kind));
+                    memo.keys.push((format!("\"{name}\":").into_boxed_str(), kind));
                 }
-                (name, kind)
+                kind
             }
         };
+        let key = start..cursor.at;
         index += 1;
-        cursor.blanks();
-        let value = cursor.value()?;
-        if let Err(fault) = store(keys, kind, Cow::Borrowed(name), value, record) {
+        let value = cursor.value()?.into_value();
+        let stored = match kind {
+            Kind::Slot(slot) => store_slot(keys, slot, value, record),
+            kind => store(keys, kind, Cow::Borrowed(name_in(&cursor.line[key])?), value, record),
+        };
+        let is_last = cursor.is_last()?;
+        if let Err(fault) = stored {
             // The rest of the line may still be no JSON at all, which is the fault to report then.
-            return cursor.skip_rest().map(|()| Err(fault));
+            return cursor.skip_rest(is_last).map(|()| Err(fault));
         }
-        cursor.blanks();
-        match cursor.next()? {
-            b',' => {}
-            b'}' => break,
-            _ => return None,
+        if is_last {
+            return cursor.end().map(Ok);
         }
     }
-    cursor.blanks();
-    (cursor.at == cursor.line.len()).then_some(Ok(()))
+}
+
+/// Whether a line has neither escapes nor control characters; the latter are invalid in texts and rare between tokens.
+fn is_plain(line: &[u8]) -> bool {
+    const LANES: usize = 32;
+    let (blocks, rest) = line.as_chunks::<LANES>();
+    let mut last = [b' '; LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    // Whole blocks without an early end are what the compiler turns into vector code.
+    let (mut least, mut backslashes) = ([u8::MAX; LANES], [0_u8; LANES]);
+    for block in blocks.iter().chain([&last]) {
+        for lane in 0..LANES {
+            least[lane] = least[lane].min(block[lane]);
+            backslashes[lane] |= if block[lane] == b'\\' { u8::MAX } else { 0 };
+        }
+    }
+    least.iter().all(|&byte| byte >= b' ') && backslashes == [0; LANES]
+}
+
+/// The name between the quotes of a key.
+fn name_in(key: &str) -> Option<&str> {
+    key.split('"').nth(1)
 }
 
 /// A place in a line.
@@ -95,89 +112,111 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    #[inline]
+    #[inline(always)]
     fn rest(&self) -> &'a [u8] {
-        &self.line.as_bytes()[self.at..]
+        self.line.as_bytes().get(self.at..).unwrap_or_default()
     }
 
-    #[inline]
-    fn starts_with(&self, text: &str) -> bool {
-        self.rest().starts_with(text.as_bytes())
-    }
-
-    #[inline]
     fn blanks(&mut self) {
         while self.rest().first() == Some(&b' ') {
             self.at += 1;
         }
     }
 
-    #[inline]
-    fn next(&mut self) -> Option<u8> {
-        let byte = *self.rest().first()?;
-        self.at += 1;
-        Some(byte)
-    }
-
-    #[inline]
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.next()? == byte).then_some(())
+        (*self.rest().first()? == byte).then(|| self.at += 1)
     }
 
-    /// A text after its opening quote, when it has no escapes.
-    #[inline]
-    fn plain_text(&mut self) -> Option<&'a str> {
-        let length = memchr::memchr2(b'"', b'\\', self.rest())?;
-        let text = &self.line[self.at..self.at + length];
-        self.at += length;
+    /// A key, after which the colon was read too.
+    fn key(&mut self) -> Option<&'a str> {
+        self.blanks();
         self.take(b'"')?;
-        Some(text)
+        let start = self.at;
+        let length = eight_bytes::position(b'"', self.rest())?;
+        self.at += length + 1;
+        self.blanks();
+        self.take(b':')?;
+        Some(&self.line[start..start + length])
     }
 
     /// A text, a whole number or null.
-    #[inline]
-    fn value(&mut self) -> Option<Option<Value<'a>>> {
-        match *self.rest().first()? {
+    #[inline(always)]
+    fn value(&mut self) -> Option<Token<'a>> {
+        if self.rest().first() == Some(&b' ') {
+            self.blanks();
+        }
+        let rest = self.rest();
+        match *rest.first()? {
             b'"' => {
-                self.at += 1;
-                Some(Some(Value::Text(Cow::Borrowed(self.plain_text()?))))
+                let start = self.at + 1;
+                let end = start + eight_bytes::position(b'"', &rest[1..])?;
+                self.at = end + 1;
+                Some(Token::Text(&self.line[start..end]))
             }
             b'0'..=b'9' => {
+                let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+                let is_whole = matches!(rest[digits], b',' | b'}' | b' ') && (digits == 1 || rest[0] != b'0');
                 let start = self.at;
-                let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
                 self.at += digits;
-                let text = &self.line[start..self.at];
-                let is_whole =
-                    matches!(self.rest().first(), Some(b',' | b'}' | b' ')) && (digits == 1 || !text.starts_with('0'));
-                is_whole.then_some(Some(Value::Number(text)))
+                is_whole.then(|| Token::Number(&self.line[start..self.at]))
             }
-            b'n' if self.starts_with("null") => {
+            b'n' if rest.starts_with(b"null") => {
                 self.at += 4;
-                Some(None)
+                Some(Token::Null)
             }
             _ => None,
         }
     }
 
-    /// Whether the rest of the object is plain too.
-    fn skip_rest(&mut self) -> Option<()> {
-        loop {
+    /// Whether the object ends here; else it goes on behind a comma.
+    #[inline(always)]
+    fn is_last(&mut self) -> Option<bool> {
+        if self.rest().first() == Some(&b' ') {
             self.blanks();
-            match self.next()? {
-                b',' => {}
-                b'}' => break,
-                _ => return None,
-            }
-            self.blanks();
-            self.take(b'"')?;
-            self.plain_text()?;
-            self.blanks();
-            self.take(b':')?;
-            self.blanks();
-            self.value()?;
         }
+        let byte = *self.rest().first()?;
+        self.at += 1;
+        match byte {
+            b',' => Some(false),
+            b'}' => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Nothing may follow the object.
+    fn end(&mut self) -> Option<()> {
         self.blanks();
         (self.at == self.line.len()).then_some(())
+    }
+
+    /// Whether the rest of the object is plain too.
+    #[cold]
+    fn skip_rest(&mut self, mut is_last: bool) -> Option<()> {
+        while !is_last {
+            self.key()?;
+            self.value()?;
+            is_last = self.is_last()?;
+        }
+        self.end()
+    }
+}
+
+/// A value as it stands in the line.
+#[derive(Clone, Copy, Debug)]
+enum Token<'a> {
+    Text(&'a str),
+    Number(&'a str),
+    Null,
+}
+
+impl<'a> Token<'a> {
+    #[inline(always)]
+    fn into_value(self) -> Option<Value<'a>> {
+        match self {
+            Self::Text(text) => Some(Value::Text(Cow::Borrowed(text))),
+            Self::Number(text) => Some(Value::Number(text)),
+            Self::Null => None,
+        }
     }
 }
 
@@ -191,7 +230,7 @@ mod tests {
     fn both_ways(line: &str, keys: &Keys, memo: &mut Memo<'_>) -> [String; 2] {
         let mut short = Record::new();
         let mut memo_of_line =
-            Memo { keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key[..key.len() - 2]))).collect() };
+            Memo { keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key[1..key.len() - 2]))).collect() };
         let first = read(line, keys, &mut memo_of_line, &mut short).map_err(|fault| fault.reason);
         let mut long = Record::new();
         let second = read_any(line, keys, &mut long).map_err(|fault| fault.reason);

@@ -1,15 +1,4 @@
-//! From a record's values to the columns of a flow. Not the reading of text or JSON.
-//!
-//! **Ends.** `src` is the peer that opened the connection to the proxy: the direct remote address if it is logged, else
-//! the remote address, unless its port is 0 or not logged: then Envoy may have taken it from `X-Forwarded-For`, which
-//! anybody can write. It stays in `unmapped` and `src_ip` is null. `dst` is the real responder. For an inbound record
-//! (cluster `inbound|…`, the proxy beside the server) that is the downstream local address, the workload's own; for all
-//! others the upstream host, else the downstream local address. The address that an outbound client asked for (a service's
-//! virtual address) stays in `unmapped` as `downstream_local_address`; the proxy's own address towards the upstream, by
-//! which the other side sees this flow, is `post_nat_src_*`. Sockets, internal listeners and names are no addresses.
-//!
-//! **Vantage.** Istio names its clusters `inbound|port|…` and `outbound|port|subset|host`; `InboundPassthroughCluster…`,
-//! `PassthroughCluster` and `BlackHoleCluster` are its own too. Any other proxy is `proxy`.
+//! From a record's values to the columns of a flow. Not the reading of text or JSON; the ends of a flow are in `ends`.
 //!
 //! **Size.** `bytes_out` is what the proxy received from downstream and `bytes_in` what it sent there: body bytes for
 //! HTTP, all payload for TCP. Envoy counts no packets.
@@ -17,21 +6,20 @@
 //! **Identity.** The initiator proved the URI in its certificate (`downstream_peer_uri_san`); the responder's is the local
 //! certificate's on the server side, the upstream peer's on the client side.
 
-use super::address::{self, Address, BadAddress};
 use super::flags::{self, Evidence};
 use super::record::Record;
 use super::slot::Slot;
-use super::{resource, unmapped};
+use super::words::Words;
+use super::{address, resource, unmapped};
 use crate::contract::Reason;
 use crate::number;
 use tradewind_model::flow::{
-    APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_IP, DST_PORT, DST_PRINCIPAL, DST_VERIFIED, ENCRYPTION, END_TIME,
-    IS_SRC_DST_ASSIGNMENT_KNOWN, OBSERVER, OPERATION, OPERATION_STATUS, ORIENTATION, OUTCOME, OUTCOME_REASON, POLICY,
-    POSITION_OFFSET, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE,
-    RESPONSE_LATENCY_US, RESULT, SERVER_NAME, SOURCE, SRC_IP, SRC_PORT, SRC_PRINCIPAL, SRC_VERIFIED, START_TIME,
-    STATUS_CODE, TIME_QUALITY, TLS_VERSION, TRACE_ID, UNMAPPED, VANTAGE, VERDICT,
+    APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_PRINCIPAL, DST_VERIFIED, ENCRYPTION, END_TIME, IS_SRC_DST_ASSIGNMENT_KNOWN,
+    OBSERVER, OPERATION, OPERATION_STATUS, ORIENTATION, OUTCOME, OUTCOME_REASON, POLICY, POSITION_OFFSET, PROTOCOL,
+    PROTOCOL_NUM, RECORD_KIND, RESOURCE, RESPONSE_LATENCY_US, RESULT, SERVER_NAME, SOURCE, SRC_PRINCIPAL, SRC_VERIFIED,
+    START_TIME, STATUS_CODE, TIME_QUALITY, TLS_VERSION, TRACE_ID, UNMAPPED, VERDICT,
 };
-use tradewind_model::outcome::{Verdict, outcome};
+use tradewind_model::outcome::outcome;
 use tradewind_model::{FlowBatch, NumCol, TextCol, protocol};
 
 /// The word in the column `source`.
@@ -49,33 +37,37 @@ impl Fault {
         Self::value(Reason::BadTime, Slot::StartTime, value)
     }
 
-    fn value(reason: Reason, slot: Slot, value: &str) -> Self {
+    #[cold]
+    pub(super) fn value(reason: Reason, slot: Slot, value: &str) -> Self {
         let shown: String = value.chars().take(80).collect();
         Self { reason, detail: format!("{}: `{shown}`", slot.name()) }
     }
 }
 
-/// Writes records as rows; keeps scratch between them.
+/// Writes records as rows of one batch; keeps scratch between them. Invariant: the batch is not cleared in the life of
+/// this value, because codes of the batch are remembered.
 #[derive(Debug, Default)]
 pub(super) struct Columns {
+    words: Words,
     unmapped: String,
 }
 
 impl Columns {
     /// Sets the columns of the row being built.
     pub(super) fn write(&mut self, record: &Record<'_>, position: u64, flows: &mut FlowBatch) -> Result<(), Fault> {
-        let mut row = Row { record, flows, used: 0 };
+        let mut row = Row { record, flows, words: &mut self.words, used: 0 };
         row.times()?;
         row.ends()?;
-        let is_http = row.request()?;
-        row.outcome(is_http)?;
+        let (is_http, code) = row.request()?;
+        row.outcome(is_http, code)?;
         row.identity();
         row.origin();
         let left = !row.used;
         flows.set_num(POSITION_OFFSET, i64::try_from(position).unwrap_or(i64::MAX));
         unmapped::write(record, left, &mut self.unmapped);
         if !self.unmapped.is_empty() {
-            flows.set_text(UNMAPPED, &self.unmapped);
+            let code = flows.text_mut(UNMAPPED).intern_new(&self.unmapped).0;
+            flows.set_code(UNMAPPED, code);
         }
         Ok(())
     }
@@ -91,11 +83,12 @@ impl Columns {
 }
 
 /// The row being built.
-struct Row<'r, 'a, 'f> {
-    record: &'r Record<'a>,
-    flows: &'f mut FlowBatch,
+pub(super) struct Row<'r, 'a, 'f> {
+    pub(super) record: &'r Record<'a>,
+    pub(super) flows: &'f mut FlowBatch,
+    pub(super) words: &'f mut Words,
     /// Bits of the slots whose values are in columns; the others go to `unmapped`.
-    used: u64,
+    pub(super) used: u64,
 }
 
 impl<'r> Row<'r, '_, '_> {
@@ -112,13 +105,23 @@ impl<'r> Row<'r, '_, '_> {
         number::digits(text.as_bytes()).map(Some).ok_or_else(|| Fault::value(Reason::BadNumber, slot, text))
     }
 
+    /// Sets a text that the next row is likely to repeat.
     fn set_text(&mut self, column: TextCol, text: Option<&str>) {
         if let Some(text) = text {
             self.flows.set_text(column, text);
         }
     }
 
-    fn set_num(&mut self, column: NumCol, number: Option<i64>) {
+    /// Sets a text of which the next row is likely to have another, so that only the dictionary is asked.
+    pub(super) fn set_varied(&mut self, column: TextCol, text: Option<&str>) {
+        if let Some(text) = text {
+            let code = self.flows.text_mut(column).intern_new(text).0;
+            self.flows.set_code(column, code);
+        }
+    }
+
+    #[inline]
+    pub(super) fn set_num(&mut self, column: NumCol, number: Option<i64>) {
         if let Some(number) = number {
             self.flows.set_num(column, number);
         }
@@ -127,7 +130,7 @@ impl<'r> Row<'r, '_, '_> {
     fn times(&mut self) -> Result<(), Fault> {
         let duration = self.number(Slot::Duration)?;
         let Some(start) = self.record.start_time else {
-            self.flows.set_text(TIME_QUALITY, "missing");
+            self.words.missing.set(TIME_QUALITY, self.flows);
             return Ok(());
         };
         let end = duration.unwrap_or(0).checked_mul(1000).and_then(|micros| start.checked_add(micros));
@@ -139,8 +142,8 @@ impl<'r> Row<'r, '_, '_> {
         Ok(())
     }
 
-    /// What was asked; whether it was HTTP.
-    fn request(&mut self) -> Result<bool, Fault> {
+    /// What was asked; whether it was HTTP, and the response code.
+    fn request(&mut self) -> Result<(bool, Option<i64>), Fault> {
         let code = self.number(Slot::ResponseCode)?;
         if code.is_some_and(|code| code > 999) {
             return Err(Fault::value(
@@ -152,28 +155,46 @@ impl<'r> Row<'r, '_, '_> {
         let version = self.record.text(Slot::Protocol);
         let is_http =
             version.is_some() || self.record.text(Slot::Method).is_some() || code.is_some_and(|code| code > 0);
-        let number = if version == Some("HTTP/3") { protocol::UDP } else { protocol::TCP };
+        let (number, name) = match version {
+            Some("HTTP/3") => (protocol::UDP, &mut self.words.udp),
+            _ => (protocol::TCP, &mut self.words.tcp),
+        };
         self.flows.set_num(PROTOCOL_NUM, number);
-        self.set_text(PROTOCOL, protocol::name(number));
-        self.flows.set_text(RECORD_KIND, if is_http { "request" } else { "connection" });
+        name.set(PROTOCOL, self.flows);
+        let kind = if is_http { &mut self.words.request } else { &mut self.words.connection };
+        kind.set(RECORD_KIND, self.flows);
         if is_http {
             let is_grpc = self.record.text(Slot::GrpcStatus).is_some()
                 || self.record.text(Slot::ContentType).is_some_and(|kind| kind.starts_with("application/grpc"));
-            self.flows.set_text(APP_PROTOCOL, if is_grpc { "grpc" } else { "http" });
+            let name = if is_grpc { &mut self.words.grpc } else { &mut self.words.http };
+            name.set(APP_PROTOCOL, self.flows);
             let status = self.record.text(Slot::ResponseCode).filter(|_| code.is_some_and(|code| code > 0));
-            self.set_text(OPERATION_STATUS, status);
+            match status {
+                Some("200") => self.words.ok.set(OPERATION_STATUS, self.flows),
+                status => self.set_text(OPERATION_STATUS, status),
+            }
         }
         self.latency();
         let (method, target) = (self.take(Slot::Method), self.take(Slot::Path));
-        self.set_text(OPERATION, method);
-        self.set_text(RESOURCE, target.map(resource::path));
+        self.operation(method);
+        self.set_varied(RESOURCE, target.map(resource::path));
         let server_name = match self.take(Slot::ServerName) {
             Some(name) => Some(name),
             None => self.take(Slot::Authority).map(address::host_of_authority),
         };
-        self.set_text(SERVER_NAME, server_name);
+        self.set_varied(SERVER_NAME, server_name);
         self.trace();
-        Ok(is_http)
+        Ok((is_http, code))
+    }
+
+    fn operation(&mut self, method: Option<&str>) {
+        match method {
+            Some("GET") => self.words.get.set(OPERATION, self.flows),
+            Some("POST") => self.words.post.set(OPERATION, self.flows),
+            Some("PUT") => self.words.put.set(OPERATION, self.flows),
+            Some("DELETE") => self.words.delete.set(OPERATION, self.flows),
+            method => self.set_text(OPERATION, method),
+        }
     }
 
     /// Milliseconds of a header that the upstream may have set itself: what is no number stays in `unmapped`.
@@ -200,7 +221,7 @@ impl<'r> Row<'r, '_, '_> {
         }
     }
 
-    fn outcome(&mut self, is_http: bool) -> Result<(), Fault> {
+    fn outcome(&mut self, is_http: bool, code: Option<i64>) -> Result<(), Fault> {
         let (received, sent) = (self.number(Slot::BytesReceived)?, self.number(Slot::BytesSent)?);
         self.set_num(BYTES_OUT, received);
         self.set_num(BYTES_IN, sent);
@@ -212,7 +233,7 @@ impl<'r> Row<'r, '_, '_> {
             flags,
             flags_logged: record.is_logged(Slot::ResponseFlags) || record.is_logged(Slot::ResponseFlagsLong),
             is_http,
-            code: self.number(Slot::ResponseCode)?,
+            code,
             bytes_sent: sent,
             bytes_received: received,
             code_details: record.text(Slot::ResponseCodeDetails),
@@ -224,29 +245,38 @@ impl<'r> Row<'r, '_, '_> {
             is_black_hole: cluster == Some("BlackHoleCluster") || record.text(Slot::RouteName) == Some("block_all"),
         };
         let judgement = flags::judge(&evidence);
-        self.set_text(VERDICT, judgement.verdict.map(Verdict::as_str));
-        self.set_text(RESULT, judgement.result.map(|result| result.as_str()));
-        self.flows.set_text(OUTCOME, outcome(judgement.verdict, judgement.result).as_str());
+        if let Some(verdict) = judgement.verdict {
+            self.words.verdict(verdict).set(VERDICT, self.flows);
+        }
+        if let Some(result) = judgement.result {
+            self.words.result(result).set(RESULT, self.flows);
+        }
+        let outcome = outcome(judgement.verdict, judgement.result);
+        self.words.outcome(outcome).set(OUTCOME, self.flows);
         self.set_text(POLICY, judgement.policy);
         self.set_text(STATUS_CODE, flags);
         const REASONS: [Slot; 4] =
             [Slot::ResponseCodeDetails, Slot::TerminationDetails, Slot::UpstreamFailure, Slot::DownstreamFailure];
         let reason = REASONS.into_iter().find(|&slot| record.text(slot).is_some()).and_then(|slot| self.take(slot));
-        self.set_text(OUTCOME_REASON, reason);
+        match reason {
+            // So nearly every request ends.
+            Some("via_upstream") => self.words.via_upstream.set(OUTCOME_REASON, self.flows),
+            reason => self.set_text(OUTCOME_REASON, reason),
+        }
         Ok(())
     }
 
     fn identity(&mut self) {
         let peer = self.principal(Slot::PeerUriSan);
         if peer.is_some() {
-            self.set_text(SRC_PRINCIPAL, peer);
+            self.set_varied(SRC_PRINCIPAL, peer);
             self.flows.set_num(SRC_VERIFIED, 1);
         }
         let local = self.principal(Slot::LocalUriSan);
         if local.is_some() {
-            self.set_text(DST_PRINCIPAL, local);
+            self.set_varied(DST_PRINCIPAL, local);
         } else if let Some(upstream) = self.principal(Slot::UpstreamPeerUriSan) {
-            self.flows.set_text(DST_PRINCIPAL, upstream);
+            self.set_varied(DST_PRINCIPAL, Some(upstream));
             self.flows.set_num(DST_VERIFIED, 1);
         }
         let has_certificate = peer.is_some()
@@ -255,17 +285,18 @@ impl<'r> Row<'r, '_, '_> {
         let version = self.take(Slot::TlsVersion);
         self.set_text(TLS_VERSION, version);
         if has_certificate {
-            self.flows.set_text(ENCRYPTION, "mtls");
+            self.words.mtls.set(ENCRYPTION, self.flows);
         } else if version.is_some() {
-            self.flows.set_text(ENCRYPTION, "tls");
+            self.words.tls.set(ENCRYPTION, self.flows);
         }
     }
 
     /// The SPIFFE id among the URIs of a certificate, else the first URI. Where there are several, all stay in `unmapped`.
     fn principal(&mut self, slot: Slot) -> Option<&'r str> {
         let text = self.record.text(slot)?;
-        if !text.contains(',') {
+        if memchr::memchr(b',', text.as_bytes()).is_none() {
             self.used |= slot.bit();
+            return Some(text.trim());
         }
         let mut names = text.split(',').map(str::trim);
         let first = names.clone().next();

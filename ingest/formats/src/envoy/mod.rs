@@ -4,6 +4,8 @@
 //! Istio's defaults follow "Envoy Access Logs". The columns are described in `mapping`.
 
 mod address;
+mod eight_bytes;
+mod ends;
 mod flags;
 mod json;
 mod json_scan;
@@ -19,6 +21,7 @@ mod sniff;
 mod start_time;
 mod text;
 mod unmapped;
+mod words;
 
 use crate::contract::Format;
 use std::sync::Arc;

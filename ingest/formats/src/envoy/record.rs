@@ -48,7 +48,7 @@ impl<'a> Record<'a> {
     }
 
     /// Sets a value. `-` and the empty text stand for an absent one, which never replaces a value that is present.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set(&mut self, slot: Slot, value: Value<'a>) {
         self.logged |= slot.bit();
         if matches!(&value, Value::Text(text) if text.is_empty() || text == "-") {

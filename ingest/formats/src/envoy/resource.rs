@@ -5,7 +5,7 @@ const PATH_BYTES_MAX: usize = 256;
 
 /// The path of a request target in origin form (`/a?b`), absolute form (`http://user@host/a`) or authority form.
 pub(super) fn path(target: &str) -> &str {
-    let target = &target[..target.find(['?', '#']).unwrap_or(target.len())];
+    let target = &target[..memchr::memchr2(b'?', b'#', target.as_bytes()).unwrap_or(target.len())];
     let path = if target.starts_with('/') { target } else { without_authority(target) };
     &path[..path.floor_char_boundary(PATH_BYTES_MAX)]
 }

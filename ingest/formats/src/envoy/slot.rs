@@ -85,6 +85,11 @@ macro_rules! slots {
                 match self { $(Self::$slot => $name),* }
             }
 
+            /// Its key as a member of a JSON object begins whose value is a text: with that text's opening quote.
+            pub(super) const fn json_key(self) -> &'static str {
+                match self { $(Self::$slot => concat!("\"", $name, "\":\"")),* }
+            }
+
             pub(super) const fn shape(self) -> Shape {
                 match self { $(Self::$slot => Shape::$shape),* }
             }

@@ -1,5 +1,6 @@
 //! The column `unmapped`: left-over values as a JSON object. Which values are left over is decided in `mapping`.
 
+use super::eight_bytes::{is_escaped, needs_escape};
 use super::record::{Record, Value};
 use super::slot::Slot;
 
@@ -11,56 +12,72 @@ const OBJECT_BYTES_MAX: usize = 16 * 1024;
 /// Writes the slots whose bits are in `left` and all extras to `object`; leaves it empty when there are none.
 pub(super) fn write(record: &Record<'_>, left: u64, object: &mut String) {
     object.clear();
+    object.push('{');
     let mut bits = left & record.present();
     while bits != 0 {
         let slot = Slot::ALL[bits.trailing_zeros() as usize];
         bits &= bits - 1;
         if let Some(value) = record.get(slot) {
-            member(slot.name(), value, object);
+            member(slot.json_key(), value, object);
         }
     }
     for (name, value) in record.extras() {
-        member(name, value, object);
+        let mut key = String::with_capacity(name.len() + 4);
+        key.push('"');
+        text(name, &mut key);
+        key.push_str("\":\"");
+        member(&key, value, object);
     }
-    if !object.is_empty() {
-        object.push('}');
+    // Each member ends with a comma; the last one's becomes the end of the object.
+    match object.pop() {
+        Some(',') => object.push('}'),
+        _ => object.clear(),
     }
 }
 
-fn member(name: &str, value: &Value<'_>, object: &mut String) {
+/// Writes a member with a comma behind it. The key is in quotes, with the colon and the opening quote of a text.
+fn member(key: &str, value: &Value<'_>, object: &mut String) {
     let start = object.len();
-    object.push(if start == 0 { '{' } else { ',' });
-    text(name, object);
-    object.push(':');
     match value {
-        Value::Text(value) => text(value, object),
-        Value::Number(value) | Value::Json(value) => object.push_str(value),
-        Value::Redacted => object.push_str("\"[redacted]\""),
+        Value::Text(value) => {
+            object.push_str(key);
+            text(value, object);
+            object.push_str("\",");
+        }
+        Value::Number(value) | Value::Json(value) => {
+            object.push_str(&key[..key.len() - 1]);
+            object.push_str(value);
+            object.push_str(",");
+        }
+        Value::Redacted => {
+            object.push_str(key);
+            object.push_str("[redacted]\",");
+        }
     }
     if object.len() > OBJECT_BYTES_MAX {
         object.truncate(start);
-        const MARK: &str = "\"truncated\":true";
+        const MARK: &str = "\"truncated\":true,";
         if !object.ends_with(MARK) {
-            object.push(if start == 0 { '{' } else { ',' });
             object.push_str(MARK);
         }
     }
 }
 
-/// Writes a JSON string.
+/// Writes a JSON string without its quotes.
 fn text(text: &str, object: &mut String) {
-    let text = &text[..text.floor_char_boundary(TEXT_BYTES_MAX)];
-    object.push('"');
-    let needs_escape = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
-    // Looking at all bytes without an early end is what the compiler turns into vector code.
-    if !text.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+    let text = if text.len() > TEXT_BYTES_MAX { &text[..text.floor_char_boundary(TEXT_BYTES_MAX)] } else { text };
+    if needs_escape(text.as_bytes()) {
+        escaped(text, object);
+    } else {
         object.push_str(text);
-        object.push('"');
-        return;
     }
+}
+
+#[cold]
+fn escaped(text: &str, object: &mut String) {
     let mut clean = 0;
     for (index, byte) in text.bytes().enumerate() {
-        if !needs_escape(byte) {
+        if !is_escaped(byte) {
             continue;
         }
         object.push_str(&text[clean..index]);
@@ -78,7 +95,6 @@ fn text(text: &str, object: &mut String) {
         }
     }
     object.push_str(&text[clean..]);
-    object.push('"');
 }
 
 #[cfg(test)]

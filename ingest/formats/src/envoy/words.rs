@@ -1,4 +1,4 @@
-//! The fixed words of the columns, each looked up once in a decode call. Not texts of the log.
+//! The fixed words of the columns and the commonest texts of logs, each looked up once in a decode call. Not their meaning.
 
 use tradewind_model::outcome::{ConnectionResult, Outcome, Verdict};
 use tradewind_model::{FlowBatch, NULL_CODE, TextCol};
@@ -74,6 +74,18 @@ words! {
     mtls = "mtls";
     /// Of the column `time_quality`.
     missing = "missing";
+    /// Of the column `operation`.
+    get = "GET";
+    /// Of the column `operation`.
+    post = "POST";
+    /// Of the column `operation`.
+    put = "PUT";
+    /// Of the column `operation`.
+    delete = "DELETE";
+    /// Of the column `operation_status`.
+    ok = "200";
+    /// Of the column `outcome_reason`.
+    via_upstream = "via_upstream";
 }
 
 impl Words {

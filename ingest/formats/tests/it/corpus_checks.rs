@@ -214,13 +214,7 @@ impl Contents {
 }
 
 /// Decodes the log at once and cut into small chunks, and compares. `offset` is where the log begins in its object.
-fn whole_and_parts(
-    format: &Arc<dyn Format>,
-    records: Records,
-    has_headers: bool,
-    log: &[u8],
-    offset: u64,
-) -> Counts {
+fn whole_and_parts(format: &Arc<dyn Format>, records: Records, has_headers: bool, log: &[u8], offset: u64) -> Counts {
     let pieces = pieces(log, records);
     let start = pieces.first().map_or(log.len(), |(start, _)| *start);
     let mut whole = Decoded::default();
