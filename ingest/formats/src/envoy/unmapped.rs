@@ -47,7 +47,7 @@ fn member(key: &str, value: &Value<'_>, object: &mut String) {
         Value::Number(value) | Value::Json(value) => {
             object.push_str(&key[..key.len() - 1]);
             object.push_str(value);
-            object.push_str(",");
+            object.push(',');
         }
         Value::Redacted => {
             object.push_str(key);
