@@ -145,7 +145,6 @@ fn bombs_end_soon_and_are_told() {
     let mut running = Running::start(program.command(&["import", "-o", "json", "zeros.gz", "lines.gz", "foreign.gz"]));
     let peak = running.peak_memory();
     let imported = checked(running.end(), 0);
-    println!("bombs of 512 MiB each took {} MiB of memory", peak >> 20);
     assert!(peak > 0 && peak < BOMB_MEMORY_MAX, "it took {peak} bytes of memory");
     assert_eq!(imported.number("flows"), 2, "{}", imported.summary);
     let letters = ask(&program, "SELECT path, reason FROM dead_letters ORDER BY path, reason");

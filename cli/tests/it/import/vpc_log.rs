@@ -40,21 +40,22 @@ pub(super) fn write(path: &Path, number: u64, lines: u64, mix: Mix, expected: &m
         let end = start + 60;
         let interface = format!("eni-{number:04}{:04}", line % 40);
         if line % mix.reject_every == 0 {
-            let _ = writeln!(text, "2 123456789010 {interface} nowhere 10.1.0.1 1 443 6 1 40 {start} {end} ACCEPT OK");
+            writeln!(text, "2 123456789010 {interface} nowhere 10.1.0.1 1 443 6 1 40 {start} {end} ACCEPT OK").unwrap();
             expected.rejected += 1;
         } else if line % mix.gap_every == 0 {
-            let _ = writeln!(text, "2 123456789010 {interface} - - - - - - - {start} {end} - NODATA");
+            writeln!(text, "2 123456789010 {interface} - - - - - - - {start} {end} - NODATA").unwrap();
             expected.gaps += 1;
         } else {
             let (bytes, port) = (40 + line % 1460, 32_768 + line % 20_000);
             let action = if line % 11 == 0 { "REJECT" } else { "ACCEPT" };
             let (source, target) = (line % 250, line % 31);
-            let _ = writeln!(
+            writeln!(
                 text,
                 "2 123456789010 {interface} 10.0.{}.{source} 10.1.0.{target} {port} 443 6 3 {bytes} {start} {end} \
                  {action} OK",
                 number % 200
-            );
+            )
+            .unwrap();
             expected.flows += 1;
             expected.bytes_out += bytes;
         }
