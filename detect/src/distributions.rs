@@ -1,13 +1,16 @@
-//! Tail probabilities, exact in relative terms however small: negative binomial and Student's t.
+//! Tail probabilities, exact in relative terms however small: negative binomial, beta-binomial, Erlang and Student's t.
 //!
-//! Both are regularised incomplete beta functions (DLMF 8.17; Abramowitz and Stegun 26.5.26 and 26.7.1), computed here in
-//! logarithms, because statrs' own loses tails below the smallest double.
+//! The first and the last are regularised incomplete beta functions (DLMF 8.17; Abramowitz and Stegun 26.5.26 and
+//! 26.7.1), computed here in logarithms, because statrs' own loses tails below the smallest double.
 
 use statrs::function::beta::ln_beta;
+use statrs::function::gamma::ln_gamma;
 
 /// The smallest p-value that is told: below it doubles lose precision.
 pub const P_MIN: f64 = 1e-300;
 const ITERATIONS_MAX: u32 = 5_000;
+/// Draws up to which a beta-binomial tail is summed term by term.
+const TRIALS_SUMMED_MAX: u64 = 3_000;
 
 /// A p-value of its natural logarithm, kept within [`P_MIN`] and 1.
 #[must_use]
@@ -63,6 +66,10 @@ pub fn ln_negative_binomial_tail(count: u64, shape: f64, mean: f64) -> f64 {
     if count == 0 {
         return 0.0;
     }
+    if count == 1 {
+        // 1 - (r/(r + m))^r, the closed form of the commonest case.
+        return if mean <= 0.0 { f64::NEG_INFINITY } else { (-(-shape * (mean / shape).ln_1p()).exp_m1()).ln() };
+    }
     let sum = mean + shape;
     ln_regularised_beta(count as f64, shape, mean / sum, shape / sum)
 }
@@ -77,6 +84,53 @@ pub fn student_t_tail(t: f64, freedom: f64) -> f64 {
     }
     let half = 0.5 * ln_regularised_beta(0.5 * freedom, 0.5, freedom / sum, square / sum).exp();
     if t > 0.0 { half.max(P_MIN) } else { 1.0 - half }
+}
+
+/// P(|T| ≥ |`t`|), T of Student's distribution.
+#[must_use]
+pub fn student_t_two_sided(t: f64, freedom: f64) -> f64 {
+    (2.0 * student_t_tail(t.abs(), freedom)).min(1.0)
+}
+
+/// P(X ≥ `count`), X beta-binomial: `trials` draws whose chance is itself drawn from Beta(a, b).
+///
+/// A count at or below the mean is not unusual and answered with 1. Beyond [`TRIALS_SUMMED_MAX`] draws the binomial's own
+/// spread is far below that of the chance, and the tail is that of Beta(a, b) at (count - ½)/trials.
+#[must_use]
+pub fn beta_binomial_tail(count: u64, trials: u64, a: f64, b: f64) -> f64 {
+    let (k, n) = (count.min(trials) as f64, trials as f64);
+    if k <= n * a / (a + b) {
+        return 1.0;
+    }
+    if trials > TRIALS_SUMMED_MAX {
+        let share = (k - 0.5) / n;
+        return p_of_ln(ln_regularised_beta(b, a, 1.0 - share, share));
+    }
+    let ln_choose = ln_gamma(n + 1.0) - ln_gamma(k + 1.0) - ln_gamma(n - k + 1.0);
+    let mut term = (ln_choose + ln_beta(k + a, n - k + b) - ln_beta(a, b)).exp();
+    let mut sum = term;
+    let mut j = k;
+    while j < n && term > sum * 1e-16 {
+        term *= (n - j) / (j + 1.0) * (j + a) / (n - j - 1.0 + b);
+        sum += term;
+        j += 1.0;
+    }
+    sum.clamp(P_MIN, 1.0)
+}
+
+/// P(X ≥ `x`), X the sum of `stages` exponentials of rate one (DLMF 8.4.10).
+#[must_use]
+pub fn erlang_tail(stages: u32, x: f64) -> f64 {
+    if x <= 0.0 {
+        return 1.0;
+    }
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for stage in 1..stages {
+        term *= x / f64::from(stage);
+        sum += term;
+    }
+    p_of_ln(f64::ln(sum) - x)
 }
 
 /// The t with P(T ≥ t) = `p`, for p in (0, 0.5], by bisection.
@@ -138,6 +192,40 @@ mod tests {
         check_t(0.001, 3.0, 0.499_632_447_495);
         check_t(f64::INFINITY, 10.0, P_MIN);
         check_t(f64::NEG_INFINITY, 10.0, 1.0);
+    }
+
+    // Reference values: scipy 1.16, betabinom.sf(k - 1, n, a, b) and gammaincc(k, x); all of all is a product of ratios.
+
+    fn check_refusals(count: u64, trials: u64, a: f64, b: f64, p: f64) {
+        let tail = beta_binomial_tail(count, trials, a, b);
+        assert!((tail / p - 1.0).abs() < 1e-8, "{count} of {trials}, {a}, {b}: {tail} is not {p}");
+    }
+
+    fn check_erlang(stages: u32, x: f64, p: f64) {
+        let tail = erlang_tail(stages, x);
+        assert!((tail / p - 1.0).abs() < 1e-12, "{stages}, {x}: {tail} is not {p}");
+    }
+
+    #[test]
+    fn beta_binomial_tails() {
+        check_refusals(1, 1, 0.2, 19.8, 0.01);
+        check_refusals(5, 10, 0.2, 19.8, 1.455_368_800_973_3e-4);
+        check_refusals(200, 200, 0.2, 19.8, 2.902_993_682_544_97e-30);
+        check_refusals(3, 1000, 0.02, 19.98, 0.048_880_372_532_0);
+        check_refusals(60, 3000, 0.2, 19.8, 0.151_361_401_623_06);
+        assert!((beta_binomial_tail(0, 10, 0.2, 19.8) - 1.0).abs() < 1e-12);
+        // Beyond the summed range, against the sum: within three in a hundred.
+        let approximate = beta_binomial_tail(500, 5000, 0.2, 19.8);
+        assert!((approximate / 0.012_350_997_678 - 1.0).abs() < 0.03, "{approximate}");
+    }
+
+    #[test]
+    fn erlang_tails() {
+        check_erlang(1, 3.0, 0.049_787_068_367_864);
+        check_erlang(2, 3.0, 0.199_148_273_471_456);
+        check_erlang(4, 20.0, 3.203_719_780_477e-6);
+        check_erlang(4, 0.5, 0.998_248_377_443_709);
+        check_erlang(3, -1.0, 1.0);
     }
 
     #[test]

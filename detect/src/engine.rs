@@ -1,38 +1,38 @@
-//! Flows in event-time order in, findings out: closes windows, asks every detector, combines what they say and decides.
-//! Knows no formula of a detector and no words of a finding.
+//! Flows in event-time order in, findings out: closes windows and carries what the two levels tell each other. Knows no
+//! formula of a detector and no words of a finding.
 
-use crate::combine;
-use crate::contract::{Detector, EdgeSignal, Signal, WarmUp};
-use crate::destination::Destination;
+use crate::edges::EdgeLevel;
+use crate::entities::{EdgeScore, EntityLevel, UnitScore, WindowAt};
 use crate::event::FlowEvent;
-use crate::finding::{Line, OpenFindings, Unusual};
-use crate::network::Network;
+use crate::report::{Common, Exchange};
 use crate::settings::{Settings, SettingsError};
-use crate::volume::Volume;
-use crate::window::{Tallies, Window};
-use crate::wording;
 use serde::{Deserialize, Serialize};
 use tradewind_model::Finding;
 use tradewind_model::time::SECOND;
 
-/// A signal below this p-value speaks beside the leading one.
-const SPEAKS_BELOW: f64 = 1e-3;
-
 /// The detection of one network. Serialise it at any point and go on later: the findings are the same.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Engine {
-    settings: Settings,
-    network: Network,
-    tallies: Tallies,
+    length: i64,
+    warm_up_windows: u64,
+    edges: EdgeLevel,
+    entities: EntityLevel,
     open_window: Option<i64>,
     first_window: Option<i64>,
     train_until: i64,
-    destination: Option<Destination>,
-    volume: Option<Volume>,
-    findings: OpenFindings,
     statistics: Statistics,
+    /// What the open window's flows are taken in by: that of the last window's end.
     #[serde(skip)]
-    scores: Option<Vec<UnitScore>>,
+    common: Option<Common>,
+    #[serde(skip)]
+    scores: Option<Scores>,
+}
+
+/// Scores that are kept until they are taken.
+#[derive(Clone, Debug, Default)]
+struct Scores {
+    units: Vec<UnitScore>,
+    edges: Vec<EdgeScore>,
 }
 
 /// What an engine has seen so far.
@@ -52,47 +52,37 @@ pub struct Statistics {
     pub warm_up_windows_left: u64,
 }
 
-/// What the detectors said of one entity in one window.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnitScore {
-    /// The entity.
-    pub entity: String,
-    /// Start of the window, microseconds UTC.
-    pub window_start: i64,
-    /// Combined p-value.
-    pub p_value: f64,
-    /// Sum of -log10 p, capped per signal.
-    pub risk_score: f64,
-    /// p-value of each detector that tested it.
-    pub signals: Vec<(&'static str, f64)>,
-}
-
 impl Engine {
-    /// An engine that knows nothing yet.
+    /// An engine that knows nothing yet, with one shard.
     ///
     /// # Errors
     /// A setting out of range.
     pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        Self::with_shards(settings, 1)
+    }
+
+    /// An engine whose edges are spread over so many shards; at least one. What it finds does not depend on their number.
+    ///
+    /// # Errors
+    /// A setting out of range.
+    pub fn with_shards(settings: Settings, shards: usize) -> Result<Self, SettingsError> {
         settings.check()?;
-        let destination = settings.destination.clone();
-        let volume = settings.volume.clone();
         Ok(Self {
-            network: Network::default(),
-            tallies: Tallies::default(),
+            length: settings.window_s * SECOND,
+            warm_up_windows: settings.warm_up_windows,
+            edges: EdgeLevel::new(&settings, shards),
             open_window: None,
             first_window: None,
             train_until: i64::MIN,
-            destination: destination.is_enabled.then(|| Destination::new(destination, settings.warm_up_windows)),
-            volume: volume.is_enabled.then(|| Volume::new(volume)),
-            findings: OpenFindings::default(),
             statistics: Statistics::default(),
+            common: None,
             scores: None,
-            settings,
+            entities: EntityLevel::new(settings),
         })
     }
 
-    /// Until this event time (microseconds UTC) everything is learnt and no finding is raised. A window that began before
-    /// it is learnt as a whole.
+    /// Until this event time (microseconds UTC) everything is learnt and no finding is raised but breaches of the declared
+    /// policy, which need no baseline. A window that began before it is learnt as a whole.
     pub fn train_until(&mut self, time: i64) {
         self.train_until = time;
     }
@@ -102,18 +92,30 @@ impl Engine {
         self.scores.get_or_insert_default();
     }
 
-    /// Scores of the units of windows that closed since the last call, by window and name.
-    pub fn take_scores(&mut self) -> Vec<UnitScore> {
-        self.scores.as_mut().map(std::mem::take).unwrap_or_default()
+    /// Keeps the score of every edge and window from now on, for [`Self::take_edge_scores`]. For evaluation, as above.
+    pub fn keep_edge_scores(&mut self) {
+        self.keep_scores();
+        self.edges.keep_scores();
     }
 
-    /// Takes a flow in. Events come in order of event time; inside a window order does not matter. One whose window has
-    /// closed is counted as late and not judged. Returns the findings of the window that closed by it: new ones, and known
-    /// ones (same `finding_id`) whose behaviour went on.
+    /// Scores of the units of windows that closed since the last call, by window and name.
+    pub fn take_scores(&mut self) -> Vec<UnitScore> {
+        self.scores.as_mut().map(|scores| std::mem::take(&mut scores.units)).unwrap_or_default()
+    }
+
+    /// Scores of the edges of windows that closed since the last call, by window, names and port.
+    pub fn take_edge_scores(&mut self) -> Vec<EdgeScore> {
+        self.scores.as_mut().map(|scores| std::mem::take(&mut scores.edges)).unwrap_or_default()
+    }
+
+    /// Takes a flow in. Events come in order of event time; inside a window order decides only when something is raised,
+    /// not what. One whose window has closed is counted as late and not judged. Returns the findings that this flow
+    /// raises at once, and those of the window that closed by it: new ones, and known ones (same `finding_id`) whose
+    /// behaviour went on or of which more is known.
     pub fn observe(&mut self, event: &FlowEvent<'_>) -> Vec<Finding> {
         self.statistics.events += 1;
-        let index = event.time.div_euclid(self.length());
-        let findings = match self.open_window {
+        let index = event.time.div_euclid(self.length);
+        let mut findings = match self.open_window {
             Some(open) if index < open => {
                 self.statistics.late += 1;
                 return Vec::new();
@@ -123,7 +125,16 @@ impl Engine {
         };
         self.open_window = Some(index);
         self.first_window.get_or_insert(index);
-        self.tallies.add(&mut self.network, event);
+        let at = self.at(index, false);
+        let common = match self.common {
+            Some(common) => common,
+            None => *self.common.insert(self.entities.common(&Exchange::default(), at.is_training)),
+        };
+        let mut notices = Vec::new();
+        self.edges.observe(event, index, &common, &mut notices);
+        for notice in notices {
+            findings.extend(self.entities.notice(notice, &at));
+        }
         findings
     }
 
@@ -139,143 +150,35 @@ impl Engine {
     /// What it has seen so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics {
-            edges: self.network.edge_count() as u64,
-            entities: self.network.entity_count() as u64,
-            ..self.statistics
-        }
+        Statistics { edges: self.edges.edge_count(), entities: self.entities.entity_count() as u64, ..self.statistics }
     }
 
-    fn length(&self) -> i64 {
-        self.settings.window_s * SECOND
+    fn at(&self, index: i64, is_partial: bool) -> WindowAt {
+        WindowAt {
+            index,
+            age: index.abs_diff(self.first_window.unwrap_or(index)),
+            is_partial,
+            is_training: index.saturating_mul(self.length) < self.train_until,
+        }
     }
 
     fn close(&mut self, index: i64, is_partial: bool) -> Vec<Finding> {
-        let length = self.length();
-        let (edges, sources) = self.tallies.close(&self.network);
-        if edges.is_empty() {
+        self.common = None;
+        let exchange = self.edges.exchange();
+        let at = self.at(index, is_partial);
+        let common = self.entities.common(&exchange, at.is_training);
+        let reports = self.edges.close(index, is_partial, &common);
+        if reports.iter().all(|report| report.sources.is_empty()) {
             return Vec::new();
         }
-        let window = Window {
-            index,
-            start: index.saturating_mul(length),
-            length,
-            age: index.abs_diff(self.first_window.unwrap_or(index)),
-            is_partial,
-            is_training: index.saturating_mul(length) < self.train_until,
-            network: &self.network,
-            edges: &edges,
-            sources: &sources,
-        };
-        let said = [asked(self.destination.as_mut(), &window), asked(self.volume.as_mut(), &window)];
         self.statistics.windows += 1;
-        self.statistics.warm_up_windows_left = said.iter().map(|said| said.windows_left).max().unwrap_or(0);
-        let is_silent = window.is_training || window.age < self.settings.warm_up_windows;
-        self.findings.expire(&window);
-        let mut raised = Vec::new();
-        let mut signals = said.map(|said| said.signals.into_iter().peekable());
-        for (position, source) in window.sources.iter().enumerate() {
-            let [destination, volume] = signals.each_mut().map(|iter| iter.next_if(|signal| signal.source == position));
-            let unit = Unit { destination, volume };
-            let p_values = || unit.signals().map(|(_, signal)| signal.p_value);
-            let tests = usize::from(self.destination.is_some()) + usize::from(self.volume.is_some());
-            let p_value = combine::cauchy(p_values(), tests);
-            let risk_score = combine::risk_score(p_values(), self.settings.risk_cap);
-            if let Some(scores) = &mut self.scores {
-                scores.push(UnitScore {
-                    entity: window.network.name(source.source).to_owned(),
-                    window_start: window.start,
-                    p_value,
-                    risk_score,
-                    signals: unit.signals().map(|(name, signal)| (name, signal.p_value)).collect(),
-                });
-            }
-            if is_silent {
-                continue;
-            }
-            let is_unusual = p_value < self.settings.p_value_max;
-            let unusual = is_unusual.then(|| {
-                let detectors = (self.destination.as_ref(), self.volume.as_ref());
-                unit.unusual(&window, detectors, p_value, risk_score, self.settings.observations_max)
-            });
-            raised.extend(self.findings.update(&window, source, unusual, &self.settings));
+        self.statistics.warm_up_windows_left = self.warm_up_windows.saturating_sub(at.age).saturating_sub(1);
+        let closed = self.entities.close(&at, &common, reports);
+        self.edges.feed_back(&closed.feedback);
+        if let Some(scores) = &mut self.scores {
+            scores.units.extend(closed.units);
+            scores.edges.extend(closed.edges);
         }
-        if let Some(destination) = &mut self.destination {
-            destination.learn(&window);
-        }
-        if let Some(volume) = &mut self.volume {
-            volume.learn(&window);
-        }
-        raised
-    }
-}
-
-/// What a detector said of a window.
-#[derive(Default)]
-struct Said {
-    signals: Vec<Signal>,
-    windows_left: u64,
-}
-
-fn asked<D: Detector>(detector: Option<&mut D>, window: &Window<'_>) -> Said {
-    detector.map_or_else(Said::default, |detector| Said {
-        windows_left: match detector.warm_up(window) {
-            WarmUp::Ready => 0,
-            // The window being closed is one of them.
-            WarmUp::Learning { windows_left } => windows_left - 1,
-        },
-        signals: detector.score(window),
-    })
-}
-
-/// The signals of one entity in one window.
-struct Unit {
-    destination: Option<Signal>,
-    volume: Option<Signal>,
-}
-
-impl Unit {
-    fn signals(&self) -> impl Iterator<Item = (&'static str, &Signal)> {
-        let destination = self.destination.iter().map(|signal| (Destination::NAME, signal));
-        destination.chain(self.volume.iter().map(|signal| (Volume::NAME, signal)))
-    }
-
-    fn unusual(
-        &self,
-        window: &Window<'_>,
-        (destination, volume): (Option<&Destination>, Option<&Volume>),
-        p_value: f64,
-        risk_score: f64,
-        observations_max: usize,
-    ) -> Unusual {
-        let mut speaking: Vec<(&'static str, &Signal)> = self.signals().collect();
-        speaking.sort_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
-        let behaviour = speaking.first().map_or(Destination::NAME, |(name, _)| name);
-        speaking.retain(|&(name, signal)| name == behaviour || signal.p_value < SPEAKS_BELOW);
-        let mut lines = Vec::new();
-        for &(name, signal) in &speaking {
-            for edge in signal.edges.iter().take(observations_max.saturating_sub(lines.len())) {
-                lines.extend(match name {
-                    Volume::NAME => volume.map(|detector| line(detector, window, edge)),
-                    _ => destination.map(|detector| line(detector, window, edge)),
-                });
-            }
-        }
-        let leading = speaking.first().map(|(_, signal)| signal.edges.as_slice()).unwrap_or_default();
-        let edges = leading.iter().map(|edge| edge.position).collect();
-        Unusual { behaviour, p_value, risk_score, signals: speaking.len(), edges, lines }
-    }
-}
-
-fn line<D: Detector>(detector: &D, window: &Window<'_>, signal: &EdgeSignal) -> Line {
-    let edge = &window.edges[signal.position];
-    Line {
-        detector: D::NAME.to_owned(),
-        number: edge.number,
-        edge: edge.edge,
-        port_words: wording::port(edge),
-        is_answered: edge.answered > 0,
-        p_value: signal.p_value,
-        explanation: detector.explain(window, signal),
+        closed.findings
     }
 }

@@ -27,8 +27,12 @@ pub struct FlowEvent<'a> {
     pub opens: Option<bool>,
     /// How many connections the row stands for; below one counts as one.
     pub flow_count: i64,
-    /// Bytes from initiator to responder that the row adds.
+    /// Bytes from initiator to responder that the row adds. `None`: not seen, and so not judged; never zero for it.
     pub bytes_out: Option<i64>,
-    /// Bytes from responder to initiator that the row adds.
+    /// Bytes from responder to initiator that the row adds. `None` as above.
     pub bytes_in: Option<i64>,
+    /// The word of `declared_verdict`: what the declared policy says of the flow. `None`: no policy was checked.
+    pub declared_verdict: Option<&'a str>,
+    /// `declared_rule`: the rule of the declared policy that decided. `None`: no rule did.
+    pub declared_rule: Option<&'a str>,
 }

@@ -16,12 +16,7 @@ pub(crate) struct EvidenceEdge<'a> {
 /// The literals are `TIMESTAMP WITH TIME ZONE`: DuckDB reads a plain `TIMESTAMP` in the session's time zone when it meets a
 /// column in UTC.
 pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<'_>]) -> String {
-    let mut sql = format!(
-        "SELECT * FROM flows WHERE end_time >= TIMESTAMP WITH TIME ZONE '{}' AND end_time <= TIMESTAMP WITH TIME ZONE '{}' AND src_entity = {}",
-        rfc3339(from),
-        rfc3339(to),
-        literal(src_entity),
-    );
+    let mut sql = format!("{} AND src_entity = {}", select(from, to), literal(src_entity));
     let conditions: Vec<String> = edges.iter().map(condition).collect();
     match conditions.as_slice() {
         [] => (),
@@ -30,6 +25,19 @@ pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<
     }
     sql.push_str(" ORDER BY end_time");
     sql
+}
+
+/// The query for all that reached a destination.
+pub(crate) fn query_to(dst_entity: &str, from: i64, to: i64) -> String {
+    format!("{} AND dst_entity = {} ORDER BY end_time", select(from, to), literal(dst_entity))
+}
+
+fn select(from: i64, to: i64) -> String {
+    format!(
+        "SELECT * FROM flows WHERE end_time >= TIMESTAMP WITH TIME ZONE '{}' AND end_time <= TIMESTAMP WITH TIME ZONE '{}'",
+        rfc3339(from),
+        rfc3339(to),
+    )
 }
 
 fn condition(edge: &EvidenceEdge<'_>) -> String {

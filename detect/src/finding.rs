@@ -1,32 +1,24 @@
 //! From a unit that was judged unusual to a finding, and from its later windows to the same finding. Which unit is
-//! unusual was decided before.
+//! unusual was decided before; what a finding says is put together in [`crate::message`].
 
-use crate::DETECTOR_VERSION;
-use crate::contract::{Detector, Explanation};
-use crate::destination::Destination;
-use crate::evidence::{self, EvidenceEdge};
+use crate::entities::View;
 use crate::exact;
-use crate::network::{Edge, Network, Port};
+use crate::explain::Explanation;
+use crate::network::{Edge, Network};
+use crate::report::{Birth, DetectorName, EdgeCounts};
 use crate::settings::Settings;
-use crate::window::{EdgeWindow, SourceWindow, Window};
-use crate::wording;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tradewind_model::entity::EntityKind;
-use tradewind_model::finding::{Finding, Observation, Severity};
+use tradewind_model::finding::Finding;
 use tradewind_model::time::SECOND;
 
-/// A baseline of fewer windows than this is told to be young: one hour of windows of five minutes.
-const YOUNG_WINDOWS: u64 = 12;
-/// So many new destinations of one entity are a search, not a visit.
-const SEARCH_EDGES_MIN: usize = 5;
-
 /// One edge that speaks for a finding.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Line {
-    pub(crate) detector: String,
-    pub(crate) number: u32,
+    pub(crate) detector: DetectorName,
     pub(crate) edge: Edge,
+    /// What it did in the window that made it speak.
+    pub(crate) counts: EdgeCounts,
     /// ` on port 443`.
     pub(crate) port_words: String,
     pub(crate) is_answered: bool,
@@ -36,95 +28,188 @@ pub(crate) struct Line {
 }
 
 /// A unit judged unusual.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Unusual {
+    /// The entity.
+    pub(crate) source: u32,
     /// The detector with the lowest p-value.
-    pub(crate) behaviour: &'static str,
+    pub(crate) behaviour: DetectorName,
+    /// What tells this finding from others of the same entity and behaviour; empty for all but rules.
+    pub(crate) subject: String,
+    #[serde(with = "exact")]
     pub(crate) p_value: f64,
+    #[serde(with = "exact")]
     pub(crate) risk_score: f64,
     /// Detectors that found something.
     pub(crate) signals: usize,
-    /// Edges behind it, of which the strongest have a line.
-    pub(crate) edges: Vec<usize>,
+    /// Edges behind it with what they did, of which the strongest have a line.
+    pub(crate) edges: Vec<(Edge, EdgeCounts)>,
     /// Strongest first, those of the leading detector before others; at most as many as a finding carries.
     pub(crate) lines: Vec<Line>,
+    /// When it was decided, microseconds UTC.
+    pub(crate) decided: i64,
 }
 
-/// Findings that later windows still belong to.
+impl Unusual {
+    /// Takes in what is also known of the same unit. The behaviour stays.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.p_value = self.p_value.min(other.p_value);
+        self.risk_score = self.risk_score.max(other.risk_score);
+        self.signals = self.signals.max(other.signals);
+        self.decided = self.decided.min(other.decided);
+        for (edge, counts) in other.edges {
+            match self.edges.iter_mut().find(|(known, _)| *known == edge) {
+                Some((_, known)) => *known = counts,
+                None => self.edges.push((edge, counts)),
+            }
+        }
+        add_lines(&mut self.lines, other.lines);
+    }
+}
+
+/// Of two lines of one edge and detector the stronger one stays.
+fn add_lines(lines: &mut Vec<Line>, more: Vec<Line>) {
+    for line in more {
+        match lines.iter_mut().find(|known| known.edge == line.edge && known.detector == line.detector) {
+            Some(known) if known.p_value < line.p_value => (),
+            Some(known) => *known = line,
+            None => lines.push(line),
+        }
+    }
+}
+
+/// Findings that later windows still belong to, per entity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct OpenFindings(BTreeMap<u32, Vec<Open>>);
 
+/// A finding that goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Open {
-    behaviour: String,
-    first_window: i64,
-    decided: i64,
+pub(crate) struct Open {
+    pub(crate) behaviour: DetectorName,
+    pub(crate) subject: String,
+    pub(crate) first_window: i64,
+    pub(crate) decided: i64,
     until: i64,
-    last_seen: i64,
-    flow_count: i64,
-    window_count: i64,
-    edge_count: usize,
-    signals: usize,
-    is_partial: bool,
-    bytes_out: i64,
-    bytes_in: i64,
+    pub(crate) last_seen: i64,
+    pub(crate) flow_count: i64,
+    pub(crate) window_count: i64,
+    pub(crate) edge_count: usize,
+    pub(crate) signals: usize,
+    pub(crate) is_partial: bool,
+    pub(crate) bytes_out: i64,
+    pub(crate) bytes_in: i64,
     #[serde(with = "exact")]
-    p_value: f64,
+    pub(crate) p_value: f64,
     #[serde(with = "exact")]
-    risk_score: f64,
-    lines: Vec<Line>,
+    pub(crate) risk_score: f64,
+    pub(crate) lines: Vec<Line>,
+}
+
+/// Whether a finding of this behaviour is about edges that are new: it then goes on while they are used.
+pub(crate) const fn is_about_new_edges(behaviour: DetectorName) -> bool {
+    matches!(behaviour, DetectorName::Destination | DetectorName::Port | DetectorName::Chain | DetectorName::Scan)
 }
 
 impl OpenFindings {
     /// Forgets those whose cool-down ended before this window.
-    pub(crate) fn expire(&mut self, window: &Window<'_>) {
+    pub(crate) fn expire(&mut self, window: &View) {
         for open in self.0.values_mut() {
             open.retain(|open| open.until >= window.start);
         }
         self.0.retain(|_, open| !open.is_empty());
     }
 
+    /// The finding of what cannot wait for the window's close. The close makes it again, with the same id. None where a
+    /// finding about it is open already.
+    pub(crate) fn raise_at_once(
+        &mut self,
+        window: &View,
+        network: &Network,
+        unusual: Unusual,
+        settings: &Settings,
+    ) -> Option<Finding> {
+        let is_open = |open: &&Open| open.is_about(&unusual) && open.until >= window.start;
+        if self.0.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
+            return None;
+        }
+        let source = unusual.source;
+        let mut open = Open::new(window, &unusual);
+        open.raise(window, unusual, &[], settings);
+        (open.severity(network) >= settings.severity_min).then(|| open.finding(network, source))
+    }
+
     /// Takes a source's window in: raises what is unusual, and goes on counting what an open finding is about. The
     /// findings that are new or changed.
     pub(crate) fn update(
         &mut self,
-        window: &Window<'_>,
-        source: &SourceWindow,
-        unusual: Option<Unusual>,
+        window: &View,
+        network: &Network,
+        source: u32,
+        unusual: Vec<Unusual>,
         settings: &Settings,
     ) -> Vec<Finding> {
-        if unusual.is_none() && !self.0.contains_key(&source.source) {
+        if unusual.is_empty() && !self.0.contains_key(&source) {
             return Vec::new();
         }
-        let all = self.0.entry(source.source).or_default();
-        let mut raised = None;
-        if let Some(unusual) = unusual {
-            raised = Some(unusual.behaviour);
-            match all.iter_mut().find(|open| open.behaviour == unusual.behaviour) {
-                Some(open) => open.raise(window, source, unusual, settings),
-                None => {
-                    let mut open = Open::new(window, unusual.behaviour);
-                    open.raise(window, source, unusual, settings);
-                    all.push(open);
-                }
-            }
+        let first = window.watched.partition_point(|seen| network.name(seen.edge.source) < network.name(source));
+        let watched = &window.watched[first..];
+        let count = watched.iter().take_while(|seen| seen.edge.source == source).count();
+        let watched = &watched[..count];
+        let all = self.0.entry(source).or_default();
+        let mut changed = vec![false; all.len()];
+        for unusual in unusual {
+            let place = all.iter().position(|open| open.is_about(&unusual)).unwrap_or_else(|| {
+                all.push(Open::new(window, &unusual));
+                changed.push(false);
+                all.len() - 1
+            });
+            all[place].raise(window, unusual, watched, settings);
+            changed[place] = true;
         }
         let mut findings = Vec::new();
-        for open in all {
-            let is_changed = raised == Some(open.behaviour.as_str()) || open.go_on(window, source);
-            if is_changed && open.severity(window.network) >= settings.severity_min {
-                findings.push(open.finding(window.network, source.source));
+        for (open, is_raised) in all.iter_mut().zip(changed) {
+            let is_changed = is_raised || open.go_on(watched);
+            if is_changed && open.severity(network) >= settings.severity_min {
+                findings.push(open.finding(network, source));
             }
         }
         findings
     }
+
+    /// Takes in what a window adds to a finding that is of no source's unit: breaches, inflows.
+    pub(crate) fn raise(
+        &mut self,
+        window: &View,
+        network: &Network,
+        unusual: Unusual,
+        settings: &Settings,
+    ) -> Option<Finding> {
+        let source = unusual.source;
+        let all = self.0.entry(source).or_default();
+        let place = all.iter().position(|open| open.is_about(&unusual)).unwrap_or_else(|| {
+            all.push(Open::new(window, &unusual));
+            all.len() - 1
+        });
+        let open = &mut all[place];
+        open.raise(window, unusual, &[], settings);
+        (open.severity(network) >= settings.severity_min).then(|| open.finding(network, source))
+    }
+
+    /// Edges that findings changed in this window want to hear of, until which window.
+    pub(crate) fn watched(&self, window: &View) -> Vec<(Edge, i64)> {
+        let is_fresh = |open: &&Open| is_about_new_edges(open.behaviour) && open.last_seen >= window.start;
+        let open = self.0.values().flatten().filter(is_fresh);
+        open.flat_map(|open| open.lines.iter().map(|line| (line.edge, open.until.div_euclid(window.length)))).collect()
+    }
 }
 
 impl Open {
-    fn new(window: &Window<'_>, behaviour: &str) -> Self {
+    fn new(window: &View, unusual: &Unusual) -> Self {
         Self {
-            behaviour: behaviour.to_owned(),
+            behaviour: unusual.behaviour,
+            subject: unusual.subject.clone(),
             first_window: window.start,
-            decided: window.start.saturating_add(window.length),
+            decided: unusual.decided,
             until: 0,
             last_seen: window.start,
             flow_count: 0,
@@ -140,14 +225,21 @@ impl Open {
         }
     }
 
-    fn raise(&mut self, window: &Window<'_>, source: &SourceWindow, unusual: Unusual, settings: &Settings) {
-        let is_about = |position: &usize| unusual.edges.contains(position) || self.has_edge(&window.edges[*position]);
-        let seen: Vec<usize> = source.edges.clone().filter(is_about).collect();
-        self.count(window, &seen);
+    /// The same behaviour of the same subject.
+    fn is_about(&self, unusual: &Unusual) -> bool {
+        self.behaviour == unusual.behaviour && self.subject == unusual.subject
+    }
+
+    fn raise(&mut self, window: &View, unusual: Unusual, watched: &[Birth], settings: &Settings) {
+        let is_known =
+            |seen: &&Birth| self.has_edge(seen.edge) && unusual.edges.iter().all(|(edge, _)| *edge != seen.edge);
+        let also: Vec<EdgeCounts> = watched.iter().filter(is_known).map(|seen| seen.counts).collect();
+        let counts: Vec<EdgeCounts> = unusual.edges.iter().map(|(_, counts)| *counts).chain(also).collect();
+        self.count(&counts);
         let is_first = self.lines.is_empty();
-        let is_destination = self.behaviour == Destination::NAME;
-        self.edge_count = match (is_destination, is_first) {
-            (true, false) => self.edge_count + unusual.edges.len(),
+        let fresh = unusual.edges.iter().filter(|(edge, _)| !self.has_edge(*edge)).count();
+        self.edge_count = match (is_about_new_edges(self.behaviour), is_first) {
+            (true, false) => self.edge_count + fresh,
             _ => self.edge_count.max(unusual.edges.len()),
         };
         self.until =
@@ -156,13 +248,7 @@ impl Open {
         self.is_partial |= window.is_partial;
         self.risk_score = self.risk_score.max(unusual.risk_score);
         self.p_value = self.p_value.min(unusual.p_value);
-        for line in unusual.lines {
-            match self.lines.iter_mut().find(|known| known.number == line.number && known.detector == line.detector) {
-                Some(known) if known.p_value <= line.p_value => (),
-                Some(known) => *known = line,
-                None => self.lines.push(line),
-            }
-        }
+        add_lines(&mut self.lines, unusual.lines);
         self.lines.sort_by(|one, other| {
             let is_other = |line: &Line| line.detector != self.behaviour;
             is_other(one).cmp(&is_other(other)).then(one.p_value.total_cmp(&other.p_value))
@@ -170,179 +256,31 @@ impl Open {
         self.lines.truncate(settings.observations_max);
     }
 
-    /// A new destination stays one while it is used: later windows count as the same behaviour. An unusual volume goes on
-    /// only while it is unusual.
-    fn go_on(&mut self, window: &Window<'_>, source: &SourceWindow) -> bool {
-        if self.behaviour != Destination::NAME {
+    /// A new edge stays one while it is used: later windows count as the same behaviour. What else is unusual goes on only
+    /// while it is unusual.
+    fn go_on(&mut self, watched: &[Birth]) -> bool {
+        if !is_about_new_edges(self.behaviour) {
             return false;
         }
-        let seen: Vec<usize> =
-            source.edges.clone().filter(|&position| self.has_edge(&window.edges[position])).collect();
+        let seen: Vec<EdgeCounts> =
+            watched.iter().filter(|seen| self.has_edge(seen.edge)).map(|seen| seen.counts).collect();
         if !seen.is_empty() {
-            self.count(window, &seen);
+            self.count(&seen);
         }
         !seen.is_empty()
     }
 
-    fn has_edge(&self, edge: &EdgeWindow) -> bool {
-        self.lines.iter().any(|line| line.number == edge.number)
+    fn has_edge(&self, edge: Edge) -> bool {
+        self.lines.iter().any(|line| line.edge == edge)
     }
 
-    fn count(&mut self, window: &Window<'_>, positions: &[usize]) {
+    fn count(&mut self, edges: &[EdgeCounts]) {
         self.window_count += 1;
-        for edge in positions.iter().map(|&position| &window.edges[position]) {
-            self.flow_count = self.flow_count.saturating_add(edge.flows);
-            self.bytes_out = self.bytes_out.saturating_add(edge.bytes_out.unwrap_or(0));
-            self.bytes_in = self.bytes_in.saturating_add(edge.bytes_in.unwrap_or(0));
-            self.last_seen = self.last_seen.max(edge.last);
+        for counts in edges {
+            self.flow_count = self.flow_count.saturating_add(counts.flows);
+            self.bytes_out = self.bytes_out.saturating_add(counts.bytes_out.unwrap_or(0));
+            self.bytes_in = self.bytes_in.saturating_add(counts.bytes_in.unwrap_or(0));
+            self.last_seen = self.last_seen.max(counts.last);
         }
     }
-
-    /// New destination: medium; low if it is one and nothing answered. An agent at one that none of its peers uses is high.
-    /// Many at once, or a second detector that agrees, is one more. Volume alone: low; medium with an agent at either end.
-    fn severity(&self, network: &Network) -> Severity {
-        const STEPS: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
-        let Some(lead) = self.lines.first() else { return Severity::Informational };
-        let is_agent = network.kind(lead.edge.source) == EntityKind::Agent;
-        let mut step = if self.behaviour == Destination::NAME {
-            let is_alone = self.lines.iter().any(|line| line.explanation.is_alone);
-            match (is_agent && is_alone, self.edge_count > 1 || lead.is_answered) {
-                (true, _) => 2,
-                (false, true) => 1,
-                (false, false) => 0,
-            }
-        } else {
-            usize::from(is_agent || lead.explanation.dst_kind == EntityKind::Agent)
-        };
-        step += usize::from(self.behaviour == Destination::NAME && self.edge_count >= SEARCH_EDGES_MIN);
-        step += usize::from(self.signals > 1);
-        STEPS[step.min(STEPS.len() - 1)]
-    }
-
-    /// The MITRE ATT&CK technique (attack.mitre.org/techniques) that the flows look most like.
-    fn technique(&self) -> &'static str {
-        let Some(lead) = self.lines.first() else { return "" };
-        let is_external = lead.explanation.dst_kind == EntityKind::External;
-        if self.behaviour != Destination::NAME {
-            // T1071 Application Layer Protocol; T1499 Endpoint Denial of Service.
-            return if is_external { "T1071" } else { "T1499" };
-        }
-        if self.edge_count >= SEARCH_EDGES_MIN {
-            // Network Service Discovery.
-            return "T1046";
-        }
-        match lead.edge.port {
-            _ if is_external => "T1071",
-            // Remote Services: SSH, RDP, SMB, DCOM, WinRM, VNC, and any other.
-            Port::Number(22) => "T1021.004",
-            Port::Number(3389) => "T1021.001",
-            Port::Number(139 | 445) => "T1021.002",
-            Port::Number(135) => "T1021.003",
-            Port::Number(5985 | 5986) => "T1021.006",
-            Port::Number(5900) => "T1021.005",
-            _ => "T1021",
-        }
-    }
-
-    fn uncertain(&self, network: &Network) -> String {
-        let Some(lead) = self.lines.first() else { return String::new() };
-        let windows = lead.explanation.baseline_windows;
-        let notes = [
-            (windows < YOUNG_WINDOWS, format!("the baseline is young: {}", wording::plural(windows, "window"))),
-            (
-                network.kind(lead.edge.source) == EntityKind::Unknown,
-                String::from("the source is an address that no inventory explains"),
-            ),
-            (lead.edge.port == Port::Unoriented, String::from("which end opened the connections is not known")),
-            (self.is_partial, String::from("its last window may be partial")),
-        ];
-        let said: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
-        said.join("; ")
-    }
-
-    fn title(&self, lead: &Line, network: &Network) -> String {
-        let source = wording::entity(network, lead.edge.source);
-        let destination = wording::entity(network, lead.edge.destination);
-        let port = &lead.port_words;
-        match (self.behaviour == Destination::NAME, self.edge_count) {
-            (false, _) => format!("{source} opens far more connections to {destination}{port} than usual"),
-            (true, 0 | 1) => format!("{source} contacts {destination}{port} for the first time"),
-            (true, several) => format!("{source} contacts {several} new destinations, foremost {destination}{port}"),
-        }
-    }
-
-    fn observed(&self, lead: &Line) -> String {
-        let mut amount = format!(
-            "{} in {}",
-            wording::plural(self.flow_count.unsigned_abs(), "flow"),
-            wording::plural(self.window_count.unsigned_abs(), "window")
-        );
-        for (bytes, way) in [(self.bytes_out, "sent"), (self.bytes_in, "received")] {
-            if bytes > 0 {
-                amount.push_str(&format!(", {} {way}", wording::bytes(bytes)));
-            }
-        }
-        let Explanation { observed, remark, .. } = &lead.explanation;
-        match self.edge_count.saturating_sub(1) as u64 {
-            0 => format!("{observed} ({amount}){remark}"),
-            more => {
-                let word = if self.behaviour == Destination::NAME { "more new destination" } else { "more edge" };
-                format!("{observed}{remark}; and {} ({amount} in all)", wording::plural(more, word))
-            }
-        }
-    }
-
-    fn finding(&self, network: &Network, source: u32) -> Finding {
-        let entity = network.name(source);
-        let lead = self.lines.first().expect("a finding is made of at least one edge");
-        let observation = |line: &Line| Observation {
-            detector: line.detector.clone(),
-            src_entity: entity.to_owned(),
-            dst_entity: network.name(line.edge.destination).to_owned(),
-            dst_port: match line.edge.port {
-                Port::Number(port) => Some(i32::from(port)),
-                Port::Absent | Port::Unoriented => None,
-            },
-            observed: format!("{}{}", line.explanation.observed, line.explanation.remark),
-            expected: line.explanation.expected.clone(),
-            p_value: line.p_value,
-        };
-        let edge = |line: &Line| EvidenceEdge { dst_entity: network.name(line.edge.destination), port: line.edge.port };
-        let listed: Vec<EvidenceEdge<'_>> =
-            if self.edge_count > self.lines.len() { Vec::new() } else { self.lines.iter().map(edge).collect() };
-        Finding {
-            finding_id: finding_id(entity, &self.behaviour, self.first_window),
-            time: self.decided,
-            first_seen: self.first_window,
-            last_seen: self.last_seen,
-            entity: entity.to_owned(),
-            entity_kind: network.kind(source).as_str().to_owned(),
-            behaviour: self.behaviour.clone(),
-            severity: self.severity(network),
-            title: self.title(lead, network),
-            observed: self.observed(lead),
-            expected: lead.explanation.expected.clone(),
-            baseline_since: lead.explanation.baseline_since,
-            flow_count: self.flow_count,
-            window_count: self.window_count,
-            p_value: self.p_value,
-            risk_score: self.risk_score,
-            technique: self.technique().to_owned(),
-            uncertain: self.uncertain(network),
-            evidence_query: evidence::query(entity, self.first_window, self.last_seen, &listed),
-            observations: self.lines.iter().map(observation).collect(),
-            detector_version: DETECTOR_VERSION,
-        }
-    }
-}
-
-/// Hash of what the finding means: a replay makes the same id. Parts carry their length, so that none can pose as another.
-fn finding_id(entity: &str, behaviour: &str, first_window: i64) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in [entity.as_bytes(), behaviour.as_bytes(), &first_window.to_le_bytes()] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part);
-    }
-    let hash = hasher.finalize();
-    hash.to_hex().as_str()[..32].to_owned()
 }

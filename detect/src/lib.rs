@@ -1,33 +1,37 @@
 //! Detectors: flows in, signals and findings out.
 //!
 //! Everything here is pure: no file, no clock, no random seed. Time is event time; the same flows in any order inside a
-//! window give the same findings with the same ids; the state serialises at any point and goes on from there.
+//! window give the same scores, and findings with the same ids; the state serialises at any point and goes on from there.
+//!
+//! There are two levels. [`edges`] keeps what each edge did before and is spread over shards by the pair of entities;
+//! [`entities`] puts the shards' reports together, combines and decides. [`report`] is what they tell each other, and
+//! [`Engine`] runs both in one process. Results do not depend on the number of shards.
 //! What is deliberately absent: reading the lake, writing findings, deciding what is a flow's entity.
 
 #![warn(missing_docs)]
 
 pub mod combine;
-pub mod contract;
-pub mod destination;
 pub mod distributions;
+pub mod edges;
 pub mod engine;
+pub mod entities;
 pub mod event;
 pub mod network;
+pub mod report;
 pub mod settings;
-pub mod volume;
-pub mod window;
 
-mod births;
+mod breach;
 mod evidence;
 mod exact;
+mod explain;
 mod finding;
-mod hazard;
-mod popularity;
+mod message;
 mod wording;
 
-pub use engine::{Engine, Statistics, UnitScore};
+pub use engine::{Engine, Statistics};
+pub use entities::{EdgeScore, UnitScore};
 pub use event::FlowEvent;
-pub use settings::{DestinationSettings, Settings, SettingsError, VolumeSettings};
+pub use settings::{BreachSettings, DestinationSettings, ScanSettings, Settings, SettingsError, VolumeSettings};
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.
-pub const DETECTOR_VERSION: i32 = 1;
+pub const DETECTOR_VERSION: i32 = 2;

@@ -1,10 +1,13 @@
 //! The names behind the numbers: entities and edges of the network, numbered in the order they were met. The numbers are
 //! for state only; whatever a person sees is ordered by name.
 
+use crate::event::FlowEvent;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 use std::hash::BuildHasher;
+use std::ops::Range;
 use tradewind_model::entity::EntityKind;
 
 /// Where a flow goes to, beside the responder itself.
@@ -20,6 +23,23 @@ pub enum Port {
 }
 
 impl Port {
+    /// The port of an event's edge.
+    pub(crate) fn of(event: &FlowEvent<'_>) -> Self {
+        if !event.is_src_dst_assignment_known {
+            return Self::Unoriented;
+        }
+        event.dst_port.and_then(|port| u16::try_from(port).ok()).map_or(Self::Absent, Self::Number)
+    }
+
+    /// The port, where there is one and it is known whose it is.
+    #[must_use]
+    pub const fn number(self) -> Option<u16> {
+        match self {
+            Self::Number(port) => Some(port),
+            Self::Absent | Self::Unoriented => None,
+        }
+    }
+
     const fn code(self) -> u32 {
         match self {
             Self::Number(port) => port as u32,
@@ -96,7 +116,11 @@ impl Network {
     /// Number of an entity; met for the first time it gets one. Where flows disagree about its kind, the one that asks for
     /// more care wins, so that order does not matter.
     pub(crate) fn entity(&mut self, name: &str, kind: &str) -> u32 {
-        let kind = EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown);
+        self.entity_of_kind(name, EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown))
+    }
+
+    /// As [`Self::entity`], of a kind that was read before.
+    pub(crate) fn entity_of_kind(&mut self, name: &str, kind: EntityKind) -> u32 {
         let hash = self.hasher.hash_one(name);
         let entities = &mut self.entities;
         if let Some(&number) = self.entity_numbers.find(hash, |&number| *entities[number as usize].name == *name) {
@@ -121,6 +145,27 @@ impl Network {
         })
     }
 
+    /// The edge of a number.
+    pub(crate) fn edge_of(&self, number: u32) -> Edge {
+        self.edges[number as usize]
+    }
+
+    /// Number of an edge by the names of its ends.
+    pub(crate) fn find(&self, source: &str, destination: &str, port: Port) -> Option<u32> {
+        let entity = |name: &str| {
+            let hash = self.hasher.hash_one(name);
+            self.entity_numbers.find(hash, |&number| *self.entities[number as usize].name == *name).copied()
+        };
+        let edge = Edge { source: entity(source)?, destination: entity(destination)?, port };
+        self.edge_numbers.get(&edge.key()).copied()
+    }
+
+    /// Order of edges: by name of source, name of destination and port.
+    pub(crate) fn compare(&self, one: &Edge, other: &Edge) -> Ordering {
+        let names = |edge: &Edge| (self.name(edge.source), self.name(edge.destination));
+        names(one).cmp(&names(other)).then_with(|| one.port.cmp(&other.port))
+    }
+
     /// Entity id of a number.
     #[must_use]
     pub fn name(&self, entity: u32) -> &str {
@@ -137,6 +182,11 @@ impl Network {
     #[must_use]
     pub fn entity_count(&self) -> usize {
         self.entities.len()
+    }
+
+    /// Numbers of all entities.
+    pub(crate) fn entities(&self) -> Range<u32> {
+        0..u32::try_from(self.entities.len()).unwrap_or(u32::MAX)
     }
 
     /// How many edges were met.
@@ -165,7 +215,7 @@ impl From<Lists> for Network {
     fn from(lists: Lists) -> Self {
         let mut network = Self::default();
         for entity in lists.entities {
-            network.entity(&entity.name, entity.kind.as_str());
+            network.entity_of_kind(&entity.name, entity.kind);
         }
         for edge in lists.edges {
             network.edge(edge);

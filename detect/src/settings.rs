@@ -23,10 +23,14 @@ pub struct Settings {
     pub risk_cap: f64,
     /// Observations a finding carries at most. Default 10.
     pub observations_max: usize,
-    /// Settings of the detector of unusual destinations.
+    /// Settings of what judges new edges: unusual destinations and ports, chains.
     pub destination: DestinationSettings,
     /// Settings of the detector of unusual volumes.
     pub volume: VolumeSettings,
+    /// Settings of the detector of scans.
+    pub scan: ScanSettings,
+    /// Settings of the detector of policy breaches.
+    pub policy: BreachSettings,
 }
 
 /// Settings of the detector of unusual destinations.
@@ -65,6 +69,34 @@ pub struct VolumeSettings {
     pub held_windows_max: u32,
 }
 
+/// Settings of the detector of scans: 25 hosts, or 15 ports of one host, within five minutes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScanSettings {
+    /// Whether it runs. Default true.
+    pub is_enabled: bool,
+}
+
+/// Settings of the detector of breaches of the declared policy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BreachSettings {
+    /// Whether it runs. Default true.
+    pub is_enabled: bool,
+}
+
+impl Default for ScanSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
+impl Default for BreachSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -77,6 +109,8 @@ impl Default for Settings {
             observations_max: 10,
             destination: DestinationSettings::default(),
             volume: VolumeSettings::default(),
+            scan: ScanSettings::default(),
+            policy: BreachSettings::default(),
         }
     }
 }

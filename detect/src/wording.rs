@@ -1,7 +1,6 @@
 //! Names, numbers and times as a person reads them.
 
 use crate::network::{Network, Port};
-use crate::window::EdgeWindow;
 use tradewind_model::entity::{EntityKind, short_name};
 use tradewind_model::{protocol, time as calendar};
 
@@ -16,10 +15,10 @@ pub(crate) fn entity(network: &Network, number: u32) -> String {
 }
 
 /// ` on port 8443`, ` on udp port 53`, ` by icmp`, or nothing.
-pub(crate) fn port(edge: &EdgeWindow) -> String {
-    let number = edge.protocol_num.map(i64::from);
+pub(crate) fn port(port: Port, protocol_num: Option<i16>) -> String {
+    let number = protocol_num.map(i64::from);
     let protocol = number.and_then(protocol::name);
-    match (edge.edge.port, protocol) {
+    match (port, protocol) {
         (Port::Number(port), Some(protocol)) if number != Some(protocol::TCP) => format!(" on {protocol} port {port}"),
         (Port::Number(port), _) => format!(" on port {port}"),
         (Port::Absent, Some(protocol)) => format!(" by {protocol}"),
@@ -81,6 +80,12 @@ pub(crate) fn bytes(number: i64) -> String {
     }
     let digits = usize::from(value < 9.95);
     format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// An amount that was estimated.
+#[allow(clippy::cast_possible_truncation)] // Saturates.
+pub(crate) fn bytes_of(number: f64) -> String {
+    bytes(number.max(0.0).round() as i64)
 }
 
 /// `2026-01-01T00:00Z`: to the minute.

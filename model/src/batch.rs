@@ -15,6 +15,9 @@ pub const NULL_CODE: u32 = 0;
 /// The stored value of an absent number. No log can say it: counters, ports and times are far from it.
 pub const NULL_NUM: i64 = i64::MIN;
 
+/// After how many rows a column may be known as one whose texts seldom repeat.
+const TRIED_ROWS: usize = 4096;
+
 /// The cells of one column: values of the first rows, or one value that many rows share. All other rows are null.
 #[derive(Clone, Debug)]
 struct Cells<T> {
@@ -163,6 +166,18 @@ impl TextColumn {
     #[inline]
     pub fn intern_new(&mut self, text: &str) -> (u32, bool) {
         self.dictionary.intern(text)
+    }
+
+    /// As [`TextColumn::intern`], until nearly every one of the first texts was another one: from then on it appends without
+    /// looking whether the text is known, which saves the search and keeps the table small.
+    #[inline]
+    pub fn intern_or_append(&mut self, text: &str) -> u32 {
+        if self.seldom_repeats() { self.dictionary.append(text) } else { self.dictionary.intern(text).0 }
+    }
+
+    fn seldom_repeats(&self) -> bool {
+        let rows = self.cells.values.len();
+        rows >= TRIED_ROWS && self.dictionary.len() >= rows - rows / 16
     }
 
     /// The one code that the first `rows` rows share, where the column is known to have one without looking at each row.

@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod clock;
+pub mod community_id;
 pub mod dictionary;
 pub mod entity;
 pub mod field;
@@ -19,6 +20,7 @@ pub mod time;
 
 pub use batch::{FlowBatch, NULL_CODE, NULL_NUM, NumColumn, TextColumn};
 pub use clock::{Clock, FixedClock, SystemClock};
+pub use community_id::{ConnectionTuple, community_id, connection_uid};
 pub use dictionary::Dictionary;
 pub use field::{Field, FieldType, NumCol, TextCol};
 pub use finding::{Finding, Severity};

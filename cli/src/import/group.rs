@@ -7,14 +7,17 @@ use super::reader::{self, Job};
 use super::stop::Stop;
 use super::worker::{Made, Worker};
 use anyhow::Context as _;
+use crossbeam_channel::{Receiver, bounded};
 use std::collections::{BTreeMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use tradewind_formats::FormatChoice;
 use tradewind_normalise::Normaliser;
 use tradewind_storage::{Import, Imported, Stager};
+
+/// Largest buffer that is kept for the next chunk.
+const BUFFER_BYTES_MAX: usize = 2 << 20;
 
 /// What all groups of one import share.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub(super) struct Shared<'a> {
     /// Set when a worker failed: there is no use in reading on.
     is_broken: AtomicBool,
     state: Mutex<State>,
+    /// Emptied buffers of chunks: new memory is dear, the kernel clears it first.
+    buffers: Mutex<Vec<Vec<u8>>>,
 }
 
 #[derive(Debug, Default)]
@@ -86,6 +91,20 @@ impl<'a> Shared<'a> {
         self.state().failures.push(failure);
     }
 
+    /// A buffer for a chunk.
+    pub(super) fn buffer(&self) -> Vec<u8> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes a buffer back. As many are kept as can be in use at once; one that grew for a long record is not.
+    fn give_back(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if buffers.len() < self.pipeline.threads * 4 && buffer.capacity() <= BUFFER_BYTES_MAX {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,9 +147,9 @@ impl Pipeline {
             known,
             is_broken: AtomicBool::new(false),
             state: Mutex::default(),
+            buffers: Mutex::default(),
         };
-        let (sender, receiver) = sync_channel(self.threads * 2);
-        let receiver = Mutex::new(receiver);
+        let (sender, receiver) = bounded(self.threads * 2);
         let results: Vec<(Made, anyhow::Result<()>)> = std::thread::scope(|scope| {
             for _ in 0..self.threads.min(inputs.len()) {
                 let sender = sender.clone();
@@ -173,21 +192,20 @@ impl Pipeline {
         attempt.import.objects.sort_by(|left, right| left.path.cmp(&right.path));
         attempt.objects = state.objects;
         attempt.failures = state.failures;
+        attempt.failures.extend(attempt.objects.iter().filter_map(|object| object.failure()));
         attempt.skipped = state.skipped;
         Ok(attempt)
     }
 }
 
 /// Takes jobs until there are no more. After a failure it goes on taking them, undone, so that no reader waits for ever.
-fn work(shared: &Shared<'_>, jobs: &Mutex<Receiver<Job>>) -> (Made, anyhow::Result<()>) {
+fn work(shared: &Shared<'_>, jobs: &Receiver<Job>) -> (Made, anyhow::Result<()>) {
     let mut worker = Worker::new(shared.pipeline);
     let mut result = Ok(());
-    loop {
-        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(job) = job else { break };
+    while let Ok(job) = jobs.recv() {
         if result.is_ok() && !shared.is_stopped() {
             // A bug in a decoder must not leave the readers waiting for a thread that is gone.
-            result = catch_unwind(AssertUnwindSafe(|| worker.take(job)))
+            result = catch_unwind(AssertUnwindSafe(|| worker.take(job).map(|buffer| shared.give_back(buffer))))
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that decodes records failed: this is a bug")));
             if result.is_err() {
                 shared.is_broken.store(true, Ordering::Relaxed);

@@ -162,6 +162,9 @@ impl Found {
     /// What a person should know of the folders.
     pub(super) fn note(&self) -> Option<String> {
         const NAMED_MAX: usize = 5;
+        if self.inputs.is_empty() && self.failures.is_empty() && self.left_out.is_empty() {
+            return Some("there are no files in the folders named".to_owned());
+        }
         let named: Vec<String> =
             self.left_out.iter().take(NAMED_MAX).map(|(path, what)| format!("{} ({what})", path.display())).collect();
         let more = match self.left_out.len().saturating_sub(NAMED_MAX) {

@@ -1,5 +1,6 @@
 //! One input on its way into the lake.
 
+use super::inputs::Input;
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 use tradewind_formats::contract::Counts;
@@ -8,6 +9,8 @@ use tradewind_storage::ImportedObject;
 /// An object whose records are being decoded, perhaps by several threads.
 #[derive(Debug)]
 pub(super) struct Object {
+    /// What the user calls it.
+    name: String,
     /// Where it was found.
     pub(super) path: String,
     /// BLAKE3 of its bytes as found.
@@ -19,11 +22,22 @@ pub(super) struct Object {
     /// What a person should know of the choice.
     pub(super) notes: Vec<String>,
     counts: Mutex<Counts>,
+    /// Why none of it can be kept.
+    damage: Mutex<Option<String>>,
 }
 
 impl Object {
-    pub(super) fn new(path: String, content_hash: String, bytes: u64) -> Self {
-        Self { path, content_hash, bytes, format: None, notes: Vec::new(), counts: Mutex::default() }
+    pub(super) fn new(input: &Input, content_hash: String, bytes: u64) -> Self {
+        Self {
+            name: input.name(),
+            path: input.path(),
+            content_hash,
+            bytes,
+            format: None,
+            notes: Vec::new(),
+            counts: Mutex::default(),
+            damage: Mutex::default(),
+        }
     }
 
     pub(super) fn source(&self) -> Option<&'static str> {
@@ -37,6 +51,22 @@ impl Object {
 
     pub(super) fn counts(&self) -> Counts {
         *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that it cannot be read to its end.
+    pub(super) fn set_damage(&self, detail: String) {
+        self.damage.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(detail);
+    }
+
+    /// The failure it is when it could not be read to its end.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
+        let detail = damage.as_ref()?;
+        let error = format!(
+            "{detail}; nothing of it was imported. Fetch it again, or import what can be read of it by unpacking it \
+             to standard input (`gzip -dc FILE | tradewind import -`)"
+        );
+        Some(Failure { path: self.name.clone(), error, is_partial: true })
     }
 
     /// Its row of the ledger.

@@ -5,18 +5,18 @@ use super::inputs::{self, Input};
 use super::object::{Failure, Object, Stamp};
 use crate::source;
 use anyhow::{Context as _, bail};
+use crossbeam_channel::Sender;
 use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
 use tradewind_formats::contract::{Format, Reason, Reject};
 use tradewind_formats::detect::{Framing, HEAD_BYTES, UnknownFormat, segments};
 use tradewind_formats::framing::{ChunkSizes, Piece};
 
 /// About how many bytes a chunk has: small enough to stay in a processor's cache while it is decoded.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Bytes hashed at once.
-const HASH_BYTES: usize = 1 << 20;
+/// Bytes hashed at once: few enough to stay in a processor's cache between reading and hashing.
+const HASH_BYTES: usize = 128 * 1024;
 
 /// Work for the threads that decode.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(super) enum Job {
 }
 
 /// Reads inputs until there are no more, or the import is to stop.
-pub(super) fn read(shared: &Shared<'_>, jobs: &SyncSender<Job>) {
+pub(super) fn read(shared: &Shared<'_>, jobs: &Sender<Job>) {
     while let Some(input) = shared.next_input() {
         if shared.is_stopped() {
             return;
@@ -54,7 +54,7 @@ pub(super) fn read(shared: &Shared<'_>, jobs: &SyncSender<Job>) {
 fn read_one(
     input: &Input,
     shared: &Shared<'_>,
-    jobs: &SyncSender<Job>,
+    jobs: &Sender<Job>,
     is_partial: &mut bool,
 ) -> anyhow::Result<Option<Arc<Object>>> {
     let file = inputs::open(input)?;
@@ -74,7 +74,7 @@ fn read_one(
              import files that are complete"
         );
     }
-    let mut object = Object::new(path, hash, stamp.bytes);
+    let mut object = Object::new(input, hash, stamp.bytes);
     let counted =
         Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
     let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
@@ -130,7 +130,7 @@ fn read_text(
     let Ok(chosen) = &opened.chosen else { return Ok(()) };
     let (mut format, has_headers) = (Arc::clone(&chosen.format), chosen.has_headers);
     loop {
-        let mut bytes = Vec::new();
+        let mut bytes = shared.buffer();
         let Some(piece) = opened.chunks.next(&mut bytes)? else { return Ok(()) };
         if shared.is_stopped() {
             bail!("the import was stopped");

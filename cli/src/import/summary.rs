@@ -123,9 +123,9 @@ impl Summary {
     /// The summary for a person.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
-            "imported {} of {} files into {}\n",
+            "imported {} of {} into {}\n",
             HumanCount(self.imported as u64),
-            HumanCount(self.files as u64),
+            files(self.files),
             self.lake
         );
         if self.files_skipped > 0 {
@@ -150,11 +150,11 @@ impl Summary {
             text += &format!("  note: {note}\n");
         }
         text += &format!(
-            "  {} records = {} flows + {} rejected + {} gaps\n",
-            HumanCount(self.records),
-            HumanCount(self.flows),
+            "  {} = {} + {} rejected + {}\n",
+            counted(self.records, "record"),
+            counted(self.flows, "flow"),
             HumanCount(self.rejected),
-            HumanCount(self.gaps)
+            counted(self.gaps, "gap")
         );
         if self.rejected > 0 {
             let reasons: Vec<String> =
@@ -179,5 +179,10 @@ impl Summary {
 }
 
 fn files(count: usize) -> String {
-    if count == 1 { "1 file".to_owned() } else { format!("{} files", HumanCount(count as u64)) }
+    counted(count as u64, "file")
+}
+
+/// A number and what it counts.
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", HumanCount(count), if count == 1 { "" } else { "s" })
 }

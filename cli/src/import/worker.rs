@@ -52,13 +52,14 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Decodes one piece of work.
-    pub(super) fn take(&mut self, job: Job) -> anyhow::Result<()> {
+    /// Decodes one piece of work. Returns the buffer that the work came in.
+    pub(super) fn take(&mut self, job: Job) -> anyhow::Result<Vec<u8>> {
         match job {
             Job::Chunk { object, format, bytes, offset } => {
                 let from = self.decoded.flows.len();
                 format.decode(&bytes, offset, &mut self.decoded);
                 self.settle(&object, from)?;
+                return Ok(bytes);
             }
             Job::Reject { object, reject } => {
                 object.add(Counts { records: 1, rejected: 1, ..Counts::default() });
@@ -74,7 +75,7 @@ impl<'a> Worker<'a> {
                 })?;
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     /// Marks what was decoded since row `from` as the object's, and writes the batch out when it is full.
@@ -94,6 +95,10 @@ impl<'a> Worker<'a> {
     }
 
     fn keep(&mut self, object: &Object, reject: Reject) -> anyhow::Result<()> {
+        if reject.reason.is_of_object() {
+            object.set_damage(reject.detail);
+            return Ok(());
+        }
         *self.made.reasons.entry(reject.reason.as_str()).or_default() += 1;
         self.dead_letter_bytes += reject.bytes.len() + reject.detail.len() + 256;
         self.made.dead_letters.push(DeadLetter {

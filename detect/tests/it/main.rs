@@ -4,6 +4,8 @@
 
 mod calibration;
 mod evaluation;
+mod policy;
+mod sharding;
 mod simulation;
 mod stream;
 mod wording;

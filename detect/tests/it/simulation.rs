@@ -60,6 +60,9 @@ pub(crate) struct Flow {
     pub(crate) outcome: Outcome,
     pub(crate) is_oriented: bool,
     pub(crate) count: i64,
+    pub(crate) bytes: i64,
+    /// Whether the declared policy denies it.
+    pub(crate) is_breach: bool,
 }
 
 impl Flow {
@@ -73,6 +76,8 @@ impl Flow {
             outcome: Outcome::Allowed,
             is_oriented: true,
             count: 1,
+            bytes: 1000,
+            is_breach: false,
         }
     }
 
@@ -94,8 +99,10 @@ impl Flow {
             is_src_dst_assignment_known: self.is_oriented,
             opens: None,
             flow_count: self.count,
-            bytes_out: Some(1000),
+            bytes_out: Some(self.bytes),
             bytes_in: None,
+            declared_verdict: Some(if self.is_breach { "denied" } else { "allowed" }),
+            declared_rule: Some("shop/rule"),
         }
     }
 }

@@ -21,7 +21,7 @@ fn a_new_destination_of_an_agent() {
     assert!(chance.starts_with("chance of such a contact "), "{chance}");
     assert_eq!(finding.baseline_since, START);
     assert_eq!(finding.first_seen, START + 30 * WINDOW);
-    assert_eq!(finding.time, START + 31 * WINDOW);
+    assert_eq!(finding.time, START + 30 * WINDOW + 20_000_000);
     assert_eq!((finding.technique.as_str(), finding.uncertain.as_str()), ("T1021", ""));
     assert_eq!(
         finding.evidence_query,
@@ -51,17 +51,15 @@ fn a_scan() {
     );
     flows.sort_by_key(|flow| flow.time);
     let finding = last(&flows);
-    assert_eq!(finding.title, "service s3 contacts 200 new destinations, foremost service s7 on port 0");
-    assert!(
-        finding
-            .observed
-            .starts_with("service s3 tried to contact, and was denied, service s7 on port 0 for the first time; ")
+    assert_eq!(finding.title, "service s3 scans the network");
+    assert_eq!(
+        finding.observed,
+        "service s3 tried 1 host and up to 15 ports of one within 5 minutes, last service s7 on port 14; and 199 more new destinations (200 flows in 1 window, 200 kB sent in all)"
     );
-    assert!(
-        finding.observed.ends_with("; and 199 more new destinations (200 flows in 1 window, 200 kB sent in all)"),
-        "{}",
-        finding.observed
-    );
+    assert!(finding.expected.starts_with("fewer than 25 new hosts and 15 new ports of one: in 35 windows since "));
+    assert_eq!((finding.behaviour.as_str(), finding.severity), ("scan", Severity::High));
+    // Told with the fifteenth port, not with the window.
+    assert_eq!(finding.time, START + 35 * WINDOW + 14_000_000);
     assert_eq!((finding.technique.as_str(), finding.observations.len()), ("T1046", 10));
     assert!(!finding.evidence_query.contains("dst_entity"));
 }

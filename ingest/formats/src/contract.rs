@@ -6,6 +6,7 @@
 
 use hashbrown::HashMap;
 use std::fmt::Debug;
+use std::sync::Arc;
 use tradewind_model::dictionary::Dictionary;
 use tradewind_model::{FlowBatch, NULL_CODE};
 
@@ -39,6 +40,8 @@ pub enum Reason {
     InvalidUtf8,
     /// A header where rows were expected, with another layout.
     UnexpectedHeader,
+    /// A record of another log of the same product, which holds no connections.
+    OtherLog,
     /// A record over the limit of bytes.
     RecordTooLong,
     /// Nesting or counts over the limits.
@@ -52,6 +55,13 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// Whether it condemns the whole object: what was read of it before is not to be kept either, since the whole object,
+    /// fetched again, would bring it a second time.
+    #[must_use]
+    pub const fn is_of_object(self) -> bool {
+        matches!(self, Self::TruncatedInput | Self::CorruptInput | Self::DecompressionLimit)
+    }
+
     /// The word in the column `reason`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -67,6 +77,7 @@ impl Reason {
             Self::BadSyntax => "bad_syntax",
             Self::InvalidUtf8 => "invalid_utf8",
             Self::UnexpectedHeader => "unexpected_header",
+            Self::OtherLog => "other_log",
             Self::RecordTooLong => "record_too_long",
             Self::TooComplex => "too_complex",
             Self::TruncatedInput => "truncated_input",
@@ -216,4 +227,10 @@ pub trait Format: Debug + Send + Sync {
     /// newline. Every row gets all columns of its format, among them `source`, `record_kind`, `position_offset`,
     /// `verdict`, `result`, `outcome`, `is_src_dst_assignment_known` and `orientation` where the log itself tells.
     fn decode(&self, input: &[u8], offset: u64, out: &mut Decoded);
+
+    /// Where header lines in `lines` begin that change what the lines below them mean, with the format from there on;
+    /// offsets ascend. Empty for formats without headers.
+    fn relayouts(&self, _lines: &[u8]) -> Vec<(usize, Arc<dyn Format>)> {
+        Vec::new()
+    }
 }

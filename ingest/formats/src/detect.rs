@@ -4,6 +4,7 @@ use crate::aws_vpc::{self, AwsVpc, CloudWatch, DEFAULT, Layout, TRANSIT_GATEWAY}
 use crate::contract::Format;
 use crate::envoy;
 use crate::framing::{BOM, Records};
+use crate::zeek::{self, Ascii};
 use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ pub fn names() -> &'static [(&'static str, &'static str)] {
              gives the fields of lines without a header",
         ),
         (ENVOY, "Envoy and Istio access logs: text and JSON; `envoy:FORMAT STRING` gives the text format"),
+        (zeek::NAME, "Zeek's conn.log: text and JSON; `zeek:FIELD FIELD …` gives the fields of lines without a header"),
     ]
 }
 
@@ -41,6 +43,8 @@ pub enum FormatChoice {
     AwsVpc(Option<Layout>),
     /// Envoy access logs with a format string; none: by content.
     Envoy(Option<String>),
+    /// Zeek's conn.log; none: by content, else the field names of lines without a header.
+    Zeek(Option<String>),
 }
 
 /// A `--input-format` that cannot be used.
@@ -87,6 +91,11 @@ impl FromStr for FormatChoice {
             (ENVOY, Some(layout)) => {
                 envoy_layout(layout).map_err(|detail| fault(ENVOY, detail))?;
                 Ok(Self::Envoy(Some(layout.to_owned())))
+            }
+            (zeek::NAME, None) => Ok(Self::Zeek(None)),
+            (zeek::NAME, Some(names)) => {
+                Ascii::with_fields(names).map_err(|error| fault(zeek::NAME, error.to_string()))?;
+                Ok(Self::Zeek(Some(names.to_owned())))
             }
             _ => Err(FormatChoiceError::Name { name: name.to_owned() }),
         }
@@ -165,6 +174,7 @@ pub fn choose(head: &[u8], wanted: &FormatChoice) -> Result<Chosen, UnknownForma
                      `--input-format 'envoy:[%START_TIME%] …'`"
                 .to_owned(),
         }),
+        FormatChoice::Zeek(names) => zeek_content(text, names.as_deref()),
     }?;
     chosen.skip += bom;
     Ok(chosen)
@@ -177,6 +187,12 @@ fn chosen(format: Arc<dyn Format>, framing: Framing, reason: String) -> Chosen {
 fn auto(head: &[u8]) -> Result<Chosen, UnknownFormat> {
     if let Some(chosen) = vpc_content(head, None) {
         return Ok(chosen);
+    }
+    if let Some(sniffed) = zeek::sniff(head) {
+        return match &sniffed.other_log {
+            None => Ok(of_zeek(sniffed)),
+            Some(detail) => Err(UnknownFormat::Unrecognised { detail: detail.clone() }),
+        };
     }
     if let Some(chosen) = envoy_content(head) {
         return Ok(chosen);
@@ -305,6 +321,31 @@ fn envoy_content(head: &[u8]) -> Option<Chosen> {
     Some(chosen(format, Framing::Text(Records::Lines), reason))
 }
 
+/// Zeek's logs by content, even those without connections; else lines with the given fields.
+fn zeek_content(head: &[u8], names: Option<&str>) -> Result<Chosen, UnknownFormat> {
+    let mismatch = |detail: String| UnknownFormat::Mismatch { name: zeek::NAME, detail };
+    match (zeek::sniff(head), names) {
+        (Some(sniffed), _) => Ok(of_zeek(sniffed)),
+        (None, Some(names)) => {
+            let format = Ascii::with_fields(names).map_err(|error| mismatch(error.to_string()))?;
+            let chosen = chosen(Arc::new(format), Framing::Text(Records::Lines), "the given fields".to_owned());
+            Ok(Chosen { has_headers: true, ..chosen })
+        }
+        (None, None) => Err(mismatch(
+            "it begins with neither a `#` header nor JSON with Zeek's names; give the fields with `--input-format \
+             'zeek:ts uid id.orig_h id.orig_p id.resp_h id.resp_p …'`"
+                .to_owned(),
+        )),
+    }
+}
+
+fn of_zeek(sniffed: zeek::Sniffed) -> Chosen {
+    let mut notes = sniffed.notes;
+    notes.extend(sniffed.other_log);
+    let chosen = chosen(sniffed.format, Framing::Text(sniffed.records), sniffed.reason);
+    Chosen { notes, has_headers: sniffed.has_headers, ..chosen }
+}
+
 fn envoy_layout(layout: &str) -> Result<Arc<dyn Format>, String> {
     envoy::from_layout(layout).map_err(|error| error.to_string())
 }
@@ -320,32 +361,13 @@ fn header_end(head: &[u8]) -> usize {
     memchr::memchr(b'\n', &head[start..]).map_or(head.len(), |end| start + end + 1)
 }
 
-/// Offsets of the lines in a chunk of whole lines that are headers of flow logs.
-#[must_use]
-pub fn headers(chunk: &[u8]) -> Vec<usize> {
-    let mut headers = Vec::new();
-    let mut next = 0;
-    for at in memchr::memmem::find_iter(chunk, b"srcaddr") {
-        if at < next {
-            continue;
-        }
-        let start = memchr::memrchr(b'\n', &chunk[..at]).map_or(0, |line_feed| line_feed + 1);
-        next = memchr::memchr(b'\n', &chunk[at..]).map_or(chunk.len(), |line_feed| at + line_feed + 1);
-        if Layout::from_header(&chunk[start..next]).is_some() {
-            headers.push(start);
-        }
-    }
-    headers
-}
-
 /// Parts of a chunk of whole lines, each with its format: a header line begins a new one, as when objects were joined
 /// (`cat a.log b.log`). Decode each part with its own format and go on with the last one.
 #[must_use]
 pub fn segments(chunk: &[u8], current: &Arc<dyn Format>) -> Vec<(Range<usize>, Arc<dyn Format>)> {
     let mut segments = Vec::new();
     let (mut start, mut format) = (0, Arc::clone(current));
-    for header in headers(chunk) {
-        let Some(next) = relayout(&chunk[header..]) else { continue };
+    for (header, next) in current.relayouts(chunk) {
         if header > start {
             segments.push((start..header, format));
         }
@@ -353,11 +375,4 @@ pub fn segments(chunk: &[u8], current: &Arc<dyn Format>) -> Vec<(Range<usize>, A
     }
     segments.push((start..chunk.len(), format));
     segments
-}
-
-/// The format of the lines after a header line; `lines` begins with it.
-#[must_use]
-pub fn relayout(lines: &[u8]) -> Option<Arc<dyn Format>> {
-    let layout = Layout::from_header(first_line(lines))?;
-    Some(Arc::new(AwsVpc::new(layout)))
 }

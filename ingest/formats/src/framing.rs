@@ -10,6 +10,9 @@ use std::io::{self, Read};
 /// The UTF-8 byte order mark.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// Bytes read from the source at once: they stay in a processor's cache until they are copied.
+const WINDOW_BYTES: usize = 128 * 1024;
+
 /// Where records end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Records {
@@ -59,6 +62,8 @@ pub struct Chunks<R> {
     offset: u64,
     /// Why the source ended, where it failed; told after all that was read.
     failure: Option<io::Error>,
+    /// What the source writes to: a buffer of its own, since one made for each chunk would have to be zeroed first.
+    window: Vec<u8>,
     started: bool,
     ended: bool,
 }
@@ -74,7 +79,17 @@ impl<R: Read> Chunks<R> {
 
     /// Records of `source`.
     pub fn new(source: R, records: Records, sizes: ChunkSizes) -> Self {
-        Self { source, records, sizes, carry: Vec::new(), offset: 0, failure: None, started: false, ended: false }
+        Self {
+            source,
+            records,
+            sizes,
+            carry: Vec::new(),
+            offset: 0,
+            failure: None,
+            window: Vec::new(),
+            started: false,
+            ended: false,
+        }
     }
 
     /// Says where records end, once the first bytes were seen ([`Chunks::head`]) and before the first chunk is taken.
@@ -166,11 +181,21 @@ impl<R: Read> Chunks<R> {
             return;
         }
         buffer.reserve_exact(wanted);
-        match self.source.by_ref().take(wanted as u64).read_to_end(buffer) {
-            Ok(read) => self.ended = read < wanted,
-            Err(error) => {
-                self.failure = Some(error);
-                self.ended = true;
+        self.window.resize(WINDOW_BYTES, 0);
+        while buffer.len() < bytes {
+            let wanted = WINDOW_BYTES.min(bytes - buffer.len());
+            match self.source.read(&mut self.window[..wanted]) {
+                Ok(0) => {
+                    self.ended = true;
+                    return;
+                }
+                Ok(read) => buffer.extend_from_slice(&self.window[..read]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.failure = Some(error);
+                    self.ended = true;
+                    return;
+                }
             }
         }
     }

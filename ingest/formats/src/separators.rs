@@ -1,17 +1,17 @@
-//! Finds the spaces and line ends of text that is split at both, 64 bytes at a time.
+//! Finds the separators and line ends of text that is split at both, 64 bytes at a time.
 //!
 //! One pass that compares whole blocks is cheaper on fields of ten bytes than a byte loop or repeated `memchr2`.
 
 /// Bytes in one block.
 pub(crate) const BLOCK: usize = 64;
 
-/// Bit `i` is set where byte `i` of the block is a space or a line feed.
+/// Bit `i` is set where byte `i` of the block is `separator` or a line feed.
 #[inline]
-pub(crate) fn mask(block: &[u8; BLOCK]) -> u64 {
+pub(crate) fn mask(block: &[u8; BLOCK], separator: u8) -> u64 {
     // The compiler makes vector compares of this loop.
     let mut found = [0u8; BLOCK];
     for (found, &byte) in found.iter_mut().zip(block) {
-        *found = u8::from(byte == b' ') | u8::from(byte == b'\n');
+        *found = u8::from(byte == separator) | u8::from(byte == b'\n');
     }
     let (words, _) = found.as_chunks::<8>();
     let mut mask = 0;
@@ -41,7 +41,7 @@ mod tests {
         #[test]
         fn finds_what_a_byte_loop_finds(bytes in proptest::collection::vec(prop_oneof![Just(b' '), Just(b'\n'), any::<u8>()], 0..300)) {
             let found: Vec<usize> = blocks(&bytes)
-                .flat_map(|(base, block)| (0..BLOCK).filter(move |bit| mask(&block) >> bit & 1 == 1).map(move |bit| base + bit))
+                .flat_map(|(base, block)| (0..BLOCK).filter(move |bit| mask(&block, b' ') >> bit & 1 == 1).map(move |bit| base + bit))
                 .collect();
             let expected: Vec<usize> =
                 (0..bytes.len()).filter(|&index| matches!(bytes[index], b' ' | b'\n')).collect();

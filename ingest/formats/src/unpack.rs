@@ -10,7 +10,7 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// RFC 8878, section 3.1.1.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// How many bytes are read from the source at once.
-const READ_BYTES: usize = 256 * 1024;
+const READ_BYTES: usize = 64 * 1024;
 /// The largest window a zstd stream may ask for: 128 MiB.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
 

@@ -8,6 +8,7 @@ mod envoy;
 mod estate;
 mod ingest;
 mod peers;
+mod policy;
 mod process;
 mod random;
 mod report;
@@ -53,11 +54,14 @@ struct Arguments {
 enum Name {
     /// Log files into the lake, against Polars and DuckDB writing Parquet.
     Ingest,
+    /// The check of the declared policy, in memory.
+    Policy,
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.name {
         Name::Ingest => ingest::run(&arguments),
+        Name::Policy => policy::run(&arguments),
     }
 }

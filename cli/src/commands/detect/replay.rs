@@ -14,9 +14,12 @@ use tradewind_storage::Lake;
 /// Flows that are sorted at once: bounds the memory of a replay.
 const SLICE_FLOWS: u64 = 1_000_000;
 
-/// What detectors see of a flow. The time is asked for as a number.
+/// What detectors see of a flow. The time is asked for as a number; bytes count where the row leads.
 const COLUMNS: &str = "CAST(end_time AS BIGINT) AS time, src_entity, src_kind, dst_entity, dst_kind, dst_port, \
-                       protocol_num, outcome, is_src_dst_assignment_known, opens, flow_count, bytes_out, bytes_in";
+                       protocol_num, outcome, is_src_dst_assignment_known, opens, flow_count, \
+                       CASE WHEN coalesce(is_lead, true) THEN bytes_out END AS bytes_out, \
+                       CASE WHEN coalesce(is_lead, true) THEN bytes_in END AS bytes_in, \
+                       declared_verdict, declared_rule";
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -77,6 +80,8 @@ struct Columns {
     flow_count: ArrayRef,
     bytes_out: ArrayRef,
     bytes_in: ArrayRef,
+    declared_verdict: StringArray,
+    declared_rule: StringArray,
 }
 
 impl Columns {
@@ -101,6 +106,8 @@ impl Columns {
             flow_count: column("flow_count", &DataType::Int64)?,
             bytes_out: column("bytes_out", &DataType::Int64)?,
             bytes_in: column("bytes_in", &DataType::Int64)?,
+            declared_verdict: text("declared_verdict")?,
+            declared_rule: text("declared_rule")?,
         })
     }
 
@@ -119,8 +126,14 @@ impl Columns {
             flow_count: number::<Int64Type>(&self.flow_count, row).unwrap_or(1),
             bytes_out: number::<Int64Type>(&self.bytes_out, row),
             bytes_in: number::<Int64Type>(&self.bytes_in, row),
+            declared_verdict: word(&self.declared_verdict, row),
+            declared_rule: word(&self.declared_rule, row),
         }
     }
+}
+
+fn word(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
 }
 
 fn number<T: ArrowPrimitiveType>(column: &ArrayRef, row: usize) -> Option<T::Native> {

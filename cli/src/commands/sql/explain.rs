@@ -22,13 +22,16 @@ pub(super) fn with_position(query: &str, error: QueryError) -> anyhow::Error {
 
 /// The message without the names of all columns, and with what a refused statement means.
 fn readable(message: &str) -> String {
-    let mut text = message.to_owned();
+    let mut text = message.replace("'datafusion.public.", "'");
+    if text.contains("table '") && text.contains("' not found") {
+        text.push_str(" (`SHOW TABLES` lists them)");
+    }
     if let Some((start, names)) = message.split_once("\nValid fields are ")
         && names.len() > NAMES_BYTES_MAX
     {
         text = format!("{start} `DESCRIBE flows` lists the columns of a table.");
     }
-    if ["DDL not supported", "DML not supported", "Statement not supported"].iter().any(|what| message.contains(what)) {
+    if ["DDL not supported", "DML not supported", "Statement not supported", "COPY"].iter().any(|what| message.contains(what)) {
         text.push_str(" (the lake is read only: SELECT, WITH, EXPLAIN, SHOW and DESCRIBE are understood)");
     }
     text
@@ -62,6 +65,10 @@ mod tests {
         );
         let short = "Schema error: No field named x.\nValid fields are a, b.";
         assert_eq!(readable(short), short);
+        assert_eq!(
+            readable("Error during planning: table 'datafusion.public.nope' not found"),
+            "Error during planning: table 'nope' not found (`SHOW TABLES` lists them)"
+        );
         assert!(readable("Error during planning: DDL not supported: DropTable").contains("the lake is read only"));
     }
 

@@ -1,4 +1,4 @@
-//! What a record says happened, as verdict, result and outcome, and the few words that many rows share.
+//! What a record says happened, as verdict, result and outcome.
 //!
 //! ACCEPT and REJECT are the word of security groups and network ACLs, so they are a verdict; that packets passed does not
 //! show that anything answered, so the result stays null. A Transit Gateway has no policy: what it forwarded is
@@ -6,30 +6,9 @@
 
 use super::field::Field;
 use crate::contract::Decoded;
+use crate::word::Word;
+use tradewind_model::flow;
 use tradewind_model::outcome::{ConnectionResult, Outcome, Verdict, outcome};
-use tradewind_model::{TextCol, flow};
-
-/// A word that many rows of one batch share: its code is looked up once.
-#[derive(Debug)]
-pub(super) struct Word {
-    column: TextCol,
-    text: &'static str,
-    code: u32,
-}
-
-impl Word {
-    pub(super) const fn new(column: TextCol, text: &'static str) -> Self {
-        Self { column, text, code: 0 }
-    }
-
-    #[inline]
-    pub(super) fn set(&mut self, out: &mut Decoded) {
-        if self.code == 0 {
-            self.code = out.flows.text_mut(self.column).intern(self.text);
-        }
-        out.flows.set_code(self.column, self.code);
-    }
-}
 
 /// One way a record can end.
 #[derive(Debug)]

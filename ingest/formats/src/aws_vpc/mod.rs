@@ -8,6 +8,7 @@ mod beyond_default;
 mod cloudwatch;
 mod delivery;
 mod field;
+mod headers;
 mod layout;
 mod row;
 mod text;
@@ -15,9 +16,11 @@ mod unmapped;
 
 pub use cloudwatch::CloudWatch;
 pub use delivery::decode_parquet;
+pub use headers::headers;
 pub use layout::{DEFAULT, LAYOUT_FIELDS_MAX, Layout, LayoutError, TRANSIT_GATEWAY};
 
 use crate::contract::{Decoded, Format};
+use std::sync::Arc;
 
 /// The word in the column `source`.
 pub const NAME: &str = "aws_vpc";
@@ -49,5 +52,9 @@ impl Format for AwsVpc {
 
     fn decode(&self, input: &[u8], offset: u64, out: &mut Decoded) {
         text::decode(&self.layout, input, offset, out);
+    }
+
+    fn relayouts(&self, lines: &[u8]) -> Vec<(usize, Arc<dyn Format>)> {
+        headers::relayouts(lines)
     }
 }

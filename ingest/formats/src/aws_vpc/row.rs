@@ -1,12 +1,13 @@
 //! One record's words to the columns of one row. It knows the meaning of the fields, not where the words come from.
 
-use super::answer::{Answers, Word};
+use super::answer::Answers;
 use super::field::Field;
 use super::layout::{ABSENT, Layout};
 use super::unmapped::Unmapped;
+use crate::address_codes::AddressCodes;
 use crate::contract::{Decoded, Reason};
+use crate::word::Word;
 use crate::{address, number};
-use hashbrown::HashMap;
 use tradewind_model::{NULL_CODE, NULL_NUM, NumCol, TextCol, flow, protocol, time};
 
 /// The words of one record by their place in the layout; the place [`ABSENT`] always holds `-`.
@@ -19,8 +20,6 @@ pub(super) const fn no_words<'a>() -> Words<'a> {
 
 /// The last second of the year 9999; AWS writes seconds since 1970.
 const SECONDS_MAX: i64 = 253_402_300_799;
-/// How many addresses in an unusual spelling are remembered.
-const ALIASES_MAX: usize = 65_536;
 
 /// Where a record was found, and what its envelope says.
 #[derive(Clone, Copy, Debug)]
@@ -70,8 +69,7 @@ pub(super) struct Rows<'l> {
     pub(super) vantage_source: Word,
     pub(super) vantage_destination: Word,
     pub(super) vantage_network: Word,
-    /// Codes of addresses that are not in their canonical spelling, by column and spelling.
-    aliases: HashMap<(TextCol, String), u32>,
+    addresses: AddressCodes,
     pub(super) unmapped: Unmapped,
 }
 
@@ -90,7 +88,7 @@ impl<'l> Rows<'l> {
             vantage_source: Word::new(flow::VANTAGE, "source"),
             vantage_destination: Word::new(flow::VANTAGE, "destination"),
             vantage_network: Word::new(flow::VANTAGE, "network"),
-            aliases: HashMap::new(),
+            addresses: AddressCodes::default(),
             unmapped: Unmapped::default(),
         }
     }
@@ -222,7 +220,7 @@ impl<'l> Rows<'l> {
         if word == "-" {
             return Ok(());
         }
-        let code = self.address(column, field, word, out)?;
+        let code = self.addresses.code(column, word, &mut out.flows).ok_or_else(|| bad_address(field, word))?;
         out.flows.set_code(column, code);
         if word != interface_word && interface_word != "-" {
             let text = address::canonical(interface_word).ok_or_else(|| bad_address(interface, interface_word))?;
@@ -231,30 +229,6 @@ impl<'l> Rows<'l> {
             }
         }
         Ok(())
-    }
-
-    #[inline]
-    fn address(&mut self, column: TextCol, field: Field, word: &str, out: &mut Decoded) -> Result<u32, Fault> {
-        match out.flows.text(column).dictionary().find(word) {
-            Some(code) => Ok(code),
-            None => self.new_address(column, field, word, out),
-        }
-    }
-
-    /// Only canonical texts enter the column, so that what is found there needs no check.
-    #[cold]
-    fn new_address(&mut self, column: TextCol, field: Field, word: &str, out: &mut Decoded) -> Result<u32, Fault> {
-        if !self.aliases.is_empty()
-            && let Some(&code) = self.aliases.get(&(column, word.to_owned()))
-        {
-            return Ok(code);
-        }
-        let text = address::canonical(word).ok_or_else(|| bad_address(field, word))?;
-        let code = out.flows.text_mut(column).intern(&text);
-        if text != word && self.aliases.len() < ALIASES_MAX {
-            self.aliases.insert((column, word.to_owned()), code);
-        }
-        Ok(code)
     }
 
     #[inline]

@@ -34,7 +34,7 @@ fn decode_valid(layout: &Layout, rows: &mut Rows<'_>, text: &str, offset: u64, o
     let mut words = no_words();
     let (mut count, mut word_start, mut line_start) = (0, 0, 0);
     for (base, block) in separators::blocks(bytes) {
-        let mut mask = separators::mask(&block);
+        let mut mask = separators::mask(&block, b' ');
         while mask != 0 {
             let end = base + mask.trailing_zeros() as usize;
             mask &= mask - 1;

@@ -24,6 +24,57 @@ pub(super) fn position(byte: u8, bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|&other| other == byte).map(|index| bytes.len() - rest.len() + index)
 }
 
+/// A text that other texts are asked to begin with, as words: comparing it is a few instructions, not a call.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Prefix {
+    text: Box<str>,
+    words: Box<[u64]>,
+    /// Which bits of the last word count.
+    last: u64,
+}
+
+impl Prefix {
+    pub(super) fn new(text: &str) -> Self {
+        let (whole, rest) = text.as_bytes().as_chunks::<8>();
+        let mut words: Vec<u64> = whole.iter().map(|word| u64::from_le_bytes(*word)).collect();
+        let mut last = u64::MAX;
+        if !rest.is_empty() {
+            let mut word = [0; 8];
+            word[..rest.len()].copy_from_slice(rest);
+            words.push(u64::from_le_bytes(word));
+            last >>= 64 - 8 * rest.len();
+        }
+        Self { text: text.into(), words: words.into_boxed_slice(), last }
+    }
+
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    /// Whether `bytes` begin with the text.
+    #[inline(always)]
+    pub(super) fn begins(&self, bytes: &[u8]) -> bool {
+        let Some((last, before)) = self.words.split_last() else { return true };
+        let words = bytes.as_chunks::<8>().0;
+        let Some((others, other)) =
+            words.split_at_checked(before.len()).and_then(|(others, rest)| Some((others, rest.first()?)))
+        else {
+            return bytes.starts_with(self.text.as_bytes());
+        };
+        let mut differing = (u64::from_le_bytes(*other) ^ last) & self.last;
+        for (other, word) in others.iter().zip(before) {
+            differing |= u64::from_le_bytes(*other) ^ word;
+        }
+        differing == 0
+    }
+}
+
 /// Whether a JSON string cannot hold `bytes` as they are: a quote, a backslash or a control character is among them.
 #[inline]
 pub(super) fn needs_escape(bytes: &[u8]) -> bool {
@@ -68,6 +119,14 @@ mod tests {
         fn finds_what_a_byte_loop_finds(bytes in bytes()) {
             prop_assert_eq!(position(b'"', &bytes), bytes.iter().position(|&byte| byte == b'"'));
             prop_assert_eq!(needs_escape(&bytes), bytes.iter().any(|&byte| is_escaped(byte)));
+        }
+
+        #[test]
+        fn begins_as_a_slice_does(text in "[ab]{0,20}", other in "[ab]{0,3}", follow in "[ab]{0,20}") {
+            let prefix = Prefix::new(&text);
+            for bytes in [format!("{text}{follow}"), format!("{}{other}{follow}", &text[..text.len() / 2]), text.clone()] {
+                prop_assert_eq!(prefix.begins(bytes.as_bytes()), bytes.starts_with(&text), "{} {}", text, bytes);
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //! order of keys, since one producer writes them in one order. Whatever is not plain is left to `serde_json`; a test
 //! holds both to the same answers.
 
-use super::eight_bytes;
+use super::eight_bytes::{self, Prefix};
 use super::json::{store, store_slot};
 use super::keys::{Keys, Kind};
 use super::mapping::Fault;
@@ -15,7 +15,7 @@ const MEMO_MAX: usize = 64;
 /// The keys of the line before, in order, each as `"key":` with its meaning.
 #[derive(Debug, Default)]
 pub(super) struct Memo<'k> {
-    keys: Vec<(Box<str>, Kind<'k>)>,
+    keys: Vec<(Prefix, Kind<'k>)>,
 }
 
 /// How the short way ended.
@@ -33,7 +33,10 @@ pub(super) fn scan<'a, 'k: 'a>(line: &'a str, keys: &'k Keys, memo: &mut Memo<'k
         return Scan::NotPlain;
     }
     match members(Cursor { line, at: 0 }, keys, memo, record) {
-        Some(Ok(())) => Scan::Done,
+        Some(Ok(())) => {
+            record.is_plain = true;
+            Scan::Done
+        }
         Some(Err(fault)) => Scan::Fault(fault),
         None => Scan::NotPlain,
     }
@@ -51,7 +54,7 @@ fn members<'a, 'k: 'a>(
     loop {
         let start = cursor.at;
         let kind = match memo.keys.get(index) {
-            Some((key, kind)) if cursor.rest().starts_with(key.as_bytes()) => {
+            Some((key, kind)) if key.begins(cursor.rest()) => {
                 cursor.at += key.len();
                 *kind
             }
@@ -60,7 +63,7 @@ fn members<'a, 'k: 'a>(
                 let kind = keys.kind(name);
                 if index < MEMO_MAX {
                     memo.keys.truncate(index);
-                    memo.keys.push((format!("\"{name}\":").into_boxed_str(), kind));
+                    memo.keys.push((Prefix::new(&format!("\"{name}\":")), kind));
                 }
                 kind
             }
@@ -229,8 +232,9 @@ mod tests {
     /// What a line gives on both ways: the record and the fault's reason.
     fn both_ways(line: &str, keys: &Keys, memo: &mut Memo<'_>) -> [String; 2] {
         let mut short = Record::new();
-        let mut memo_of_line =
-            Memo { keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key[1..key.len() - 2]))).collect() };
+        let mut memo_of_line = Memo {
+            keys: memo.keys.iter().map(|(key, _)| (key.clone(), keys.kind(&key.text()[1..key.len() - 2]))).collect(),
+        };
         let first = read(line, keys, &mut memo_of_line, &mut short).map_err(|fault| fault.reason);
         let mut long = Record::new();
         let second = read_any(line, keys, &mut long).map_err(|fault| fault.reason);

@@ -66,7 +66,7 @@ impl Columns {
         flows.set_num(POSITION_OFFSET, i64::try_from(position).unwrap_or(i64::MAX));
         unmapped::write(record, left, &mut self.unmapped);
         if !self.unmapped.is_empty() {
-            let code = flows.text_mut(UNMAPPED).intern_new(&self.unmapped).0;
+            let code = flows.text_mut(UNMAPPED).intern_or_append(&self.unmapped);
             flows.set_code(UNMAPPED, code);
         }
         Ok(())

@@ -26,6 +26,8 @@ pub(super) struct Record<'a> {
     present: u64,
     logged: u64,
     extras: Vec<(Cow<'a, str>, Value<'a>)>,
+    /// Whether no text in it has a character that JSON escapes.
+    pub(super) is_plain: bool,
     /// Start of the request or connection, where a time of this layout was read.
     pub(super) start_time: Option<i64>,
 }
@@ -37,13 +39,14 @@ pub(super) struct TooMany;
 impl<'a> Record<'a> {
     pub(super) fn new() -> Self {
         let slots = vec![Value::Redacted; Slot::ALL.len()];
-        Self { slots, present: 0, logged: 0, extras: Vec::new(), start_time: None }
+        Self { slots, present: 0, logged: 0, extras: Vec::new(), is_plain: false, start_time: None }
     }
 
     pub(super) fn clear(&mut self) {
         self.present = 0;
         self.logged = 0;
         self.extras.clear();
+        self.is_plain = false;
         self.start_time = None;
     }
 

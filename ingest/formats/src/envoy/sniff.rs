@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 /// How many lines are looked at.
 const LINES_MAX: usize = 50;
+/// How many keys the reason names.
+const KEYS_SHOWN: usize = 3;
 /// Longest line that is looked at.
 const LINE_BYTES_MAX: usize = 64 * 1024;
 
@@ -28,7 +30,12 @@ pub fn sniff(head: &[u8]) -> Option<(Arc<dyn Format>, String)> {
         .collect();
     let count = lines.len();
     if let Some(keys) = lines.iter().find_map(|line| known_keys(line)) {
-        return Some((Arc::new(Json::default()), format!("a JSON object with Envoy's keys {}", keys.join(", "))));
+        let shown = keys[..keys.len().min(KEYS_SHOWN)].join(", ");
+        let more = match keys.len().saturating_sub(KEYS_SHOWN) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        return Some((Arc::new(Json::default()), format!("a JSON object with Envoy's keys {shown}{more}")));
     }
     let layouts = [
         ("Istio's default text format", ISTIO_TEXT),

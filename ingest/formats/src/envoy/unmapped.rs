@@ -18,15 +18,15 @@ pub(super) fn write(record: &Record<'_>, left: u64, object: &mut String) {
         let slot = Slot::ALL[bits.trailing_zeros() as usize];
         bits &= bits - 1;
         if let Some(value) = record.get(slot) {
-            member(slot.json_key(), value, object);
+            member(slot.json_key(), value, record.is_plain, object);
         }
     }
     for (name, value) in record.extras() {
         let mut key = String::with_capacity(name.len() + 4);
         key.push('"');
-        text(name, &mut key);
+        text(name, record.is_plain, &mut key);
         key.push_str("\":\"");
-        member(&key, value, object);
+        member(&key, value, record.is_plain, object);
     }
     // Each member ends with a comma; the last one's becomes the end of the object.
     match object.pop() {
@@ -36,12 +36,12 @@ pub(super) fn write(record: &Record<'_>, left: u64, object: &mut String) {
 }
 
 /// Writes a member with a comma behind it. The key is in quotes, with the colon and the opening quote of a text.
-fn member(key: &str, value: &Value<'_>, object: &mut String) {
+fn member(key: &str, value: &Value<'_>, is_plain: bool, object: &mut String) {
     let start = object.len();
     match value {
         Value::Text(value) => {
             object.push_str(key);
-            text(value, object);
+            text(value, is_plain, object);
             object.push_str("\",");
         }
         Value::Number(value) | Value::Json(value) => {
@@ -63,10 +63,10 @@ fn member(key: &str, value: &Value<'_>, object: &mut String) {
     }
 }
 
-/// Writes a JSON string without its quotes.
-fn text(text: &str, object: &mut String) {
+/// Writes a JSON string without its quotes. A plain one is known to need no escapes.
+fn text(text: &str, is_plain: bool, object: &mut String) {
     let text = if text.len() > TEXT_BYTES_MAX { &text[..text.floor_char_boundary(TEXT_BYTES_MAX)] } else { text };
-    if needs_escape(text.as_bytes()) {
+    if !is_plain && needs_escape(text.as_bytes()) {
         escaped(text, object);
     } else {
         object.push_str(text);

@@ -7,6 +7,7 @@ use tradewind_formats::detect::{HEAD_BYTES, segments};
 use tradewind_formats::envoy::{ENVOY_TEXT, ISTIO_TEXT, from_layout, json, sniff};
 use tradewind_formats::framing::{BOM, ChunkSizes, Chunks, Piece, Records};
 use tradewind_formats::unpack::{Limits, Packing, UnpackError, Unpacked};
+use tradewind_formats::zeek::Json;
 use tradewind_formats::{Counts, Decoded, Format, FormatChoice, Framing, Reject, address, choose};
 use tradewind_model::flow;
 
@@ -14,8 +15,14 @@ use tradewind_model::flow;
 pub(crate) type Check = fn(&[u8]) -> Counts;
 
 /// The fuzz targets by name, which is also the folder of their corpus.
-pub(crate) const TARGETS: [(&str, Check); 5] =
-    [("aws_vpc", aws_vpc), ("cloudwatch", cloudwatch), ("envoy", envoy), ("unpack", unpack), ("parquet", parquet)];
+pub(crate) const TARGETS: [(&str, Check); 6] = [
+    ("aws_vpc", aws_vpc),
+    ("cloudwatch", cloudwatch),
+    ("envoy", envoy),
+    ("zeek", zeek),
+    ("unpack", unpack),
+    ("parquet", parquet),
+];
 
 /// Runs the check of a target.
 pub(crate) fn check(target: &str, input: &[u8]) -> Counts {
@@ -73,6 +80,26 @@ fn envoy(input: &[u8]) -> Counts {
         && let Ok(format) = from_layout(layout)
     {
         counts.add(whole_and_parts(&format, Records::Lines, false, log, 0));
+    }
+    counts
+}
+
+/// Zeek's logs by what is recognised, and as JSON whatever the input begins with.
+fn zeek(input: &[u8]) -> Counts {
+    static FORMATS: LazyLock<[(Arc<dyn Format>, Records); 2]> = LazyLock::new(|| {
+        [Records::Lines, Records::JsonObjects].map(|records| (Arc::new(Json::new(records)) as Arc<dyn Format>, records))
+    });
+    let mut counts = Counts::default();
+    for (format, records) in FORMATS.iter() {
+        counts.add(whole_and_parts(format, *records, false, input, 0));
+    }
+    let (wanted, log) = wanted(input);
+    let wanted = if wanted == FormatChoice::Auto { FormatChoice::Zeek(None) } else { wanted };
+    if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
+        && let Framing::Text(records) = chosen.framing
+    {
+        let rest = &log[chosen.skip..];
+        counts.add(whole_and_parts(&chosen.format, records, chosen.has_headers, rest, chosen.skip as u64));
     }
     counts
 }

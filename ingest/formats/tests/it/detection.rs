@@ -1,8 +1,8 @@
 //! Which format is chosen for which content, and what is said when none is.
 
 use std::sync::Arc;
-use tradewind_formats::aws_vpc::{AwsVpc, DEFAULT, Layout, TRANSIT_GATEWAY};
-use tradewind_formats::detect::{Framing, headers, segments};
+use tradewind_formats::aws_vpc::{AwsVpc, DEFAULT, Layout, TRANSIT_GATEWAY, headers};
+use tradewind_formats::detect::{Framing, segments};
 use tradewind_formats::framing::Records;
 use tradewind_formats::{Chosen, Decoded, Format, FormatChoice, UnknownFormat, choose, names};
 
@@ -71,7 +71,7 @@ fn what_no_format_fits() {
 #[test]
 fn choices_that_cannot_be_read() {
     let message = |text: &str| text.parse::<FormatChoice>().unwrap_err().to_string();
-    assert_eq!(message("vpc"), "`vpc` is no input format; known are: auto, aws_vpc, envoy");
+    assert_eq!(message("vpc"), "`vpc` is no input format; known are: auto, aws_vpc, envoy, zeek");
     assert!(message("aws_vpc:").contains("names no field"));
     assert!(message("aws_vpc:srcaddr srcaddr").contains("twice"));
     assert!(message("auto:x").contains("name of its format"));

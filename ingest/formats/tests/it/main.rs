@@ -12,3 +12,6 @@ mod vpc_mapping;
 mod vpc_parquet;
 mod vpc_properties;
 mod vpc_samples;
+mod zeek;
+mod zeek_properties;
+mod zeek_samples;

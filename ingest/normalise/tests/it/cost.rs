@@ -9,7 +9,7 @@ const ROWS: usize = 256 * 1024;
 /// Seconds that this thread has run: other work on the machine does not count, though it takes from the caches.
 ///
 /// Source: Linux, `Documentation/scheduler/sched-stats.rst`, `/proc/<pid>/schedstat`: time spent on the cpu, nanoseconds.
-fn seconds_run() -> f64 {
+pub(crate) fn seconds_run() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }

@@ -45,7 +45,7 @@ impl Popularity {
             sum += votes as f64 * items as f64;
             missing + (1.0 - missing) * sum / total.max(1.0)
         });
-        Masses { at_most: at_most.collect(), missing, total }
+        Masses { at_most: at_most.collect(), missing }
     }
 }
 
@@ -55,7 +55,6 @@ pub(crate) struct Masses {
     at_most: Vec<f64>,
     /// Mass of the items nobody voted for yet.
     pub(crate) missing: f64,
-    total: f64,
 }
 
 impl Masses {
@@ -65,11 +64,6 @@ impl Masses {
             return self.missing;
         }
         self.at_most.get(votes as usize).copied().unwrap_or(1.0).min(1.0)
-    }
-
-    /// Mass of this many votes among all that may come next.
-    pub(crate) fn share(&self, votes: u64) -> f64 {
-        (1.0 - self.missing) * votes as f64 / self.total.max(1.0)
     }
 }
 

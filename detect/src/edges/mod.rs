@@ -1,0 +1,80 @@
+//! The edge level: what each edge did before, and whether this window differs. It is spread over shards by the unordered
+//! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
+
+mod baseline;
+mod digest;
+pub(crate) mod refusal;
+mod shard;
+mod sharding;
+mod tally;
+mod transfer;
+pub(crate) mod volume;
+
+pub(crate) use baseline::{Moments, Prediction};
+pub use shard::EdgeShard;
+pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
+
+use crate::event::FlowEvent;
+use crate::report::{Common, Exchange, Feedback, Notice, Report};
+use crate::settings::Settings;
+use serde::{Deserialize, Serialize};
+
+/// All shards of the edge level in one process.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EdgeLevel {
+    shards: Vec<EdgeShard>,
+}
+
+impl EdgeLevel {
+    /// Shards that know nothing yet; at least one.
+    #[must_use]
+    pub fn new(settings: &Settings, shards: usize) -> Self {
+        Self { shards: vec![EdgeShard::new(settings); shards.max(1)] }
+    }
+
+    /// Keeps a score of each edge and window in the reports from now on.
+    pub fn keep_scores(&mut self) {
+        self.shards.iter_mut().for_each(EdgeShard::keep_scores);
+    }
+
+    fn place(&self, one: &str, other: &str) -> usize {
+        if self.shards.len() == 1 { 0 } else { usize::from(virtual_shard(one, other)) % self.shards.len() }
+    }
+
+    /// Takes a flow of the open window in and says what must be known at once.
+    pub fn observe(&mut self, event: &FlowEvent<'_>, window: i64, common: &Common, notices: &mut Vec<Notice>) {
+        let place = self.place(event.src_entity, event.dst_entity);
+        self.shards[place].observe(event, window, common, notices);
+    }
+
+    /// First half of a window's close: what the shards must agree on.
+    #[must_use]
+    pub fn exchange(&self) -> Exchange {
+        let mut exchange = Exchange::default();
+        for shard in &self.shards {
+            for (step, count) in shard.exchange().residuals {
+                *exchange.residuals.entry(step).or_default() += count;
+            }
+        }
+        exchange
+    }
+
+    /// Second half: judges and learns window `index`.
+    pub fn close(&mut self, index: i64, is_partial: bool, common: &Common) -> Vec<Report> {
+        self.shards.iter_mut().map(|shard| shard.close(index, is_partial, common)).collect()
+    }
+
+    /// Takes in what the entity level made of a window.
+    pub fn feed_back(&mut self, feedback: &[Feedback]) {
+        for edge in feedback {
+            let place = self.place(&edge.source, &edge.destination);
+            self.shards[place].feed_back(edge);
+        }
+    }
+
+    /// Edges met.
+    #[must_use]
+    pub fn edge_count(&self) -> u64 {
+        self.shards.iter().map(|shard| shard.edge_count() as u64).sum()
+    }
+}

@@ -1,0 +1,367 @@
+//! The entity level: puts the reports of all shards together, knows what is popular and how often each entity gets
+//! something new, follows chains, combines all signals of an entity and decides what becomes a finding.
+
+mod chain;
+mod destination;
+mod hazard;
+mod inflow;
+mod outlook;
+mod pending;
+mod popularity;
+mod port;
+mod refusals;
+mod scan;
+mod states;
+mod unit;
+mod view;
+mod votes;
+
+pub(crate) use chain::{Chain, Hop};
+pub(crate) use view::View;
+
+use crate::breach;
+use crate::explain::Explainer;
+use crate::finding::OpenFindings;
+use crate::network::{Edge, Network};
+use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Notice, Pools, Report};
+use crate::settings::Settings;
+use chain::Chains;
+pub(crate) use inflow::Judged as JudgedInflow;
+use inflow::{Judged, Learning};
+use outlook::{Marked, Outlook};
+use pending::Pending;
+use serde::{Deserialize, Serialize};
+pub(crate) use states::EntityStates;
+use std::collections::{BTreeMap, BTreeSet};
+use tradewind_model::Finding;
+use tradewind_model::time::SECOND;
+use unit::UnitJudge;
+
+/// The entity level of one network.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EntityLevel {
+    settings: Settings,
+    network: Network,
+    states: EntityStates,
+    chains: Chains,
+    floor: scan::Floor,
+    pending: Pending,
+    pools: Pools,
+    findings: OpenFindings,
+    #[serde(skip)]
+    outlook: Option<Outlook>,
+}
+
+/// A birth with what it says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct JudgedBirth {
+    pub(crate) birth: Birth,
+    pub(crate) marked: Marked,
+    pub(crate) chain: Option<Chain>,
+}
+
+impl JudgedBirth {
+    pub(crate) fn is_answered(&self) -> bool {
+        self.birth.counts.answered > 0
+    }
+
+    /// -ln p.
+    pub(crate) fn evidence(&self) -> f64 {
+        -self.marked.p_value.ln()
+    }
+}
+
+/// The window that is open or being closed.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowAt {
+    /// Number of the window: its start divided by its length.
+    pub index: i64,
+    /// Windows since the network's first.
+    pub age: u64,
+    /// Whether it may be partial, because the stream ended in it.
+    pub is_partial: bool,
+    /// Whether everything in it is to be learnt and nothing of statistics raised.
+    pub is_training: bool,
+}
+
+/// What the detectors said of one entity in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitScore {
+    /// The entity.
+    pub entity: String,
+    /// Start of the window, microseconds UTC.
+    pub window_start: i64,
+    /// Combined p-value.
+    pub p_value: f64,
+    /// Sum of -log10 p, capped per signal: orders units.
+    pub risk_score: f64,
+    /// p-value of each detector that tested it.
+    pub signals: Vec<(&'static str, f64)>,
+}
+
+/// What the detectors said of one edge in one window.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EdgeScore {
+    /// Source entity.
+    pub source: String,
+    /// Destination entity.
+    pub destination: String,
+    /// Destination port, where there is one and the orientation is known.
+    pub port: Option<u16>,
+    /// Start of the window, microseconds UTC.
+    pub window_start: i64,
+    /// Sum of -log10 p, capped per signal.
+    pub risk_score: f64,
+}
+
+/// What came of a window.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// Findings that are new or changed.
+    pub findings: Vec<Finding>,
+    /// What the edge level has to know.
+    pub feedback: Vec<Feedback>,
+    /// Scores of its units, by name.
+    pub units: Vec<UnitScore>,
+    /// Scores of its edges, by names and port, where the edge level keeps them.
+    pub edges: Vec<EdgeScore>,
+}
+
+impl EntityLevel {
+    /// A level that knows nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            network: Network::default(),
+            states: EntityStates::default(),
+            chains: Chains::default(),
+            floor: scan::Floor::default(),
+            pending: Pending::default(),
+            pools: Pools::default(),
+            findings: OpenFindings::default(),
+            outlook: None,
+        }
+    }
+
+    /// What the edge level judges a window by.
+    #[must_use]
+    pub fn common(&self, exchange: &Exchange, is_training: bool) -> Common {
+        Common { pools: self.pools, change: crate::edges::volume::common_change(exchange), is_training }
+    }
+
+    fn length(&self) -> i64 {
+        self.settings.window_s * SECOND
+    }
+
+    fn is_starting(&self, at: &WindowAt) -> bool {
+        at.age < self.settings.warm_up_windows
+    }
+
+    fn outlook(&mut self, at: &WindowAt) -> Outlook {
+        match self.outlook.take() {
+            Some(outlook) if outlook.index() == at.index => outlook,
+            _ => Outlook::new(&self.states, at.index, at.age, &self.settings.destination),
+        }
+    }
+
+    /// Takes in what could not wait, and returns what is to be raised at once. The close of the window updates it.
+    pub fn notice(&mut self, notice: Notice, at: &WindowAt) -> Vec<Finding> {
+        let window = View::new(at.index, self.length(), at.age, false);
+        match notice {
+            Notice::Breach { contact, rule } if self.settings.policy.is_enabled => {
+                let edge = self.edge_of(&contact);
+                let breached = breach::unusual(&self.network, edge, &contact.counts, &rule);
+                self.findings.raise_at_once(&window, &self.network, breached, &self.settings).into_iter().collect()
+            }
+            Notice::Contact(contact) if !at.is_training && !self.is_starting(at) => {
+                let edge = self.edge_of(&contact);
+                let outlook = self.outlook(at);
+                let birth = Birth { edge, counts: contact.counts };
+                let raised = self.pending.contact(
+                    pending::Known {
+                        states: &self.states,
+                        chains: &self.chains,
+                        outlook: &outlook,
+                        network: &self.network,
+                        settings: &self.settings,
+                        window: &window,
+                    },
+                    &mut self.floor,
+                    birth,
+                    contact.is_new,
+                );
+                self.outlook = Some(outlook);
+                raised
+                    .into_iter()
+                    .filter_map(|unusual| self.findings.raise_at_once(&window, &self.network, unusual, &self.settings))
+                    .collect()
+            }
+            Notice::Breach { .. } | Notice::Contact(_) => Vec::new(),
+        }
+    }
+
+    fn edge_of(&mut self, contact: &crate::report::Contact) -> Edge {
+        let mut entity = |(name, kind): &(String, _)| self.network.entity_of_kind(name, *kind);
+        Edge { source: entity(&contact.source), destination: entity(&contact.destination), port: contact.port }
+    }
+
+    /// Judges a window by the reports of all shards, then learns it.
+    pub fn close(&mut self, at: &WindowAt, common: &Common, reports: Vec<Report>) -> Closed {
+        let is_silent = at.is_training || self.is_starting(at);
+        let mut view = View::new(at.index, self.length(), at.age, at.is_partial);
+        view.change = common.change;
+        view.merge(reports, &mut self.network, self.settings.observations_max);
+        let outlook = self.outlook(at);
+        let is_starting = self.is_starting(at);
+        let births = self.judge_births(&view, &outlook, is_starting);
+        self.findings.expire(&view);
+        let mut closed = Closed::default();
+        let mut pending = std::mem::take(&mut self.pending);
+        let judge = UnitJudge {
+            states: &self.states,
+            outlook: &outlook,
+            pools: &self.pools,
+            settings: &self.settings,
+            is_starting,
+        };
+        let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
+        for digest in &view.sources {
+            let range = view.births_of(digest.source);
+            let unit = judge.unit(digest, &births[range.clone()]);
+            closed.units.push(unit.score(&self.network, &view));
+            let unusual =
+                if is_silent { None } else { unit.unusual(digest, &births[range], &explainer, &self.settings) };
+            let unusual = pending.merge(digest.source, unusual, &view);
+            let raised = self.findings.update(&view, &self.network, digest.source, unusual, &self.settings);
+            closed.findings.extend(raised);
+        }
+        if self.settings.policy.is_enabled {
+            for breached in breach::of_window(&self.network, &view) {
+                closed.findings.extend(self.findings.raise(&view, &self.network, breached, &self.settings));
+            }
+        }
+        let inflows = self.judge_inflows(&view);
+        for judged in inflows.iter().filter(|_| !is_silent) {
+            let (p_value, risk_score) = judged.combined(&self.settings);
+            if p_value < self.settings.p_value_max && judged.is_of_many(&view.births) {
+                let unusual = explainer.inflow(judged, p_value, risk_score);
+                closed.findings.extend(self.findings.raise(&view, &self.network, unusual, &self.settings));
+            }
+        }
+        closed.feedback = self.feedback(&view, &births, is_starting);
+        closed.edges = edge_scores(&view, &births, &inflows, &self.network, &self.settings);
+        self.learn(&view, &births, &outlook, is_starting);
+        let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
+        self.states.learn_inflows(&view, &inflows, learning);
+        closed
+    }
+
+    /// Judges births in the order of time, so that chains do.
+    fn judge_births(&mut self, view: &View, outlook: &Outlook, is_starting: bool) -> Vec<JudgedBirth> {
+        let settings = &self.settings.destination;
+        let mut judged: Vec<JudgedBirth> = view
+            .births
+            .iter()
+            .map(|&birth| {
+                let expected = outlook.expectation(&self.states, birth.edge.source, settings);
+                let marked = outlook.mark(&self.states, birth.edge, birth.counts.answered > 0, expected);
+                JudgedBirth { birth, marked, chain: None }
+            })
+            .collect();
+        if is_starting || !settings.is_enabled {
+            self.chains.clear();
+            return judged;
+        }
+        let mut order: Vec<usize> = (0..judged.len()).collect();
+        order.sort_by_key(|&place| judged[place].birth.counts.first);
+        for place in order {
+            let (edge, time) = (judged[place].birth.edge, judged[place].birth.counts.first);
+            let (evidence, is_answered) = (judged[place].evidence(), judged[place].is_answered());
+            judged[place].chain = self.chains.follow(edge, time, evidence, is_answered);
+        }
+        judged
+    }
+
+    /// Judges what reached each destination.
+    fn judge_inflows(&self, view: &View) -> Vec<Judged> {
+        let crowd = &self.states.crowd;
+        let rates = crowd.rates(&self.settings.destination);
+        let mut clients: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for birth in &view.births {
+            clients.entry(birth.edge.destination).or_default().insert(birth.edge.source);
+        }
+        let judge = |&inflow: &Inflow| {
+            let known = self.states.destination(inflow.destination);
+            let known = known.map(|known| (&known.inflow, view.index.abs_diff(known.first_window)));
+            let clients = clients.get(&inflow.destination).map_or(0, BTreeSet::len) as u64;
+            crowd.judge(inflow, clients, known, &rates, view.change, &self.settings)
+        };
+        view.destinations.iter().map(judge).collect()
+    }
+
+    fn feedback(&self, view: &View, births: &[JudgedBirth], is_starting: bool) -> Vec<Feedback> {
+        let name = |entity| self.network.name(entity).to_owned();
+        let feedback = |edge: Edge, evidence, watch_until| Feedback {
+            source: name(edge.source),
+            destination: name(edge.destination),
+            port: edge.port,
+            evidence,
+            watch_until,
+        };
+        let mut all = Vec::new();
+        if !is_starting && self.settings.destination.is_enabled {
+            all.extend(births.iter().map(|birth| feedback(birth.birth.edge, Some(birth.evidence()), None)));
+        }
+        let watched = self.findings.watched(view);
+        all.extend(watched.into_iter().map(|(edge, until)| feedback(edge, None, Some(until))));
+        all
+    }
+
+    fn learn(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool) {
+        let entities = self.network.entity_count();
+        self.states.learn(view, births, outlook, is_starting, &self.settings.destination, entities);
+        self.pools.merge(&view.pools);
+        let next = view.start.saturating_add(view.length);
+        self.chains.expire(next);
+        self.floor.expire(next);
+        self.outlook = None;
+    }
+
+    /// Entities met.
+    #[must_use]
+    pub fn entity_count(&self) -> usize {
+        self.network.entity_count()
+    }
+}
+
+/// Scores of edges: what was found of the edge, of its birth and of its destination.
+fn edge_scores(
+    view: &View,
+    births: &[JudgedBirth],
+    inflows: &[Judged],
+    network: &Network,
+    settings: &Settings,
+) -> Vec<EdgeScore> {
+    if view.edge_scores.is_empty() {
+        return Vec::new();
+    }
+    let risk = |p_value: f64| (-p_value.log10()).clamp(0.0, settings.risk_cap);
+    let reached: BTreeMap<u32, f64> =
+        inflows.iter().map(|judged| (judged.inflow.destination, judged.combined(settings).1)).collect();
+    let mut births = births.iter().peekable();
+    let score = |&(edge, score): &(Edge, f64)| {
+        let birth = births.next_if(|birth| birth.birth.edge == edge);
+        let born = birth.map_or(0.0, |birth| {
+            risk(birth.marked.p_value) + birth.chain.as_ref().map_or(0.0, |chain| risk(chain.p_value))
+        });
+        EdgeScore {
+            source: network.name(edge.source).to_owned(),
+            destination: network.name(edge.destination).to_owned(),
+            port: edge.port.number(),
+            window_start: view.start,
+            risk_score: score + born + reached.get(&edge.destination).copied().unwrap_or(0.0),
+        }
+    };
+    view.edge_scores.iter().map(score).collect()
+}

@@ -1,0 +1,172 @@
+//! What the entity level learns: who was seen since when, how often each gets something new, who is popular. Learnt at a
+//! window's close, after all of it was judged.
+
+use super::hazard::{Curve, Factor};
+use super::inflow::{Baseline, Crowd, Judged, Learning};
+use super::outlook::Outlook;
+use super::scan::Walk;
+use super::view::View;
+use super::votes::Votes;
+use super::{JudgedBirth, refusals::SourceRefusals};
+use crate::report::Birth;
+use crate::settings::DestinationSettings;
+use serde::{Deserialize, Serialize};
+
+/// State of all entities.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct EntityStates {
+    pub(crate) votes: Votes,
+    /// New edges per window of a source, by its age.
+    pub(super) new_edges: Curve,
+    /// New sources per window of the network, by its age.
+    pub(super) new_sources: Curve,
+    /// New answered ports per window of a destination, by its age.
+    pub(super) new_ports: Curve,
+    /// New destinations per window of the network, by its age.
+    pub(super) new_destinations: Curve,
+    pub(super) crowd: Crowd,
+    /// Per entity number.
+    sources: Vec<Option<Source>>,
+    destinations: Vec<Option<Destination>>,
+}
+
+/// An entity as a source.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Source {
+    pub(crate) first_window: i64,
+    pub(crate) active_windows: u64,
+    /// Edges that were answered.
+    pub(crate) destinations: u64,
+    pub(super) births: Factor,
+    pub(super) refusals: SourceRefusals,
+    pub(super) walk: Walk,
+}
+
+/// An entity as a destination.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Destination {
+    pub(crate) first_window: i64,
+    pub(super) ports: Factor,
+    pub(super) inflow: Baseline,
+}
+
+impl Destination {
+    /// Windows in the baseline of what reaches it.
+    pub(crate) fn inflow_windows(&self) -> u64 {
+        self.inflow.windows
+    }
+}
+
+impl EntityStates {
+    pub(crate) fn source(&self, entity: u32) -> Option<&Source> {
+        self.sources.get(entity as usize).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn destination(&self, entity: u32) -> Option<&Destination> {
+        self.destinations.get(entity as usize).and_then(Option::as_ref)
+    }
+
+    /// Whether nobody saw it before this window.
+    pub(super) fn is_stranger(&self, entity: u32) -> bool {
+        self.source(entity).is_none() && self.destination(entity).is_none()
+    }
+
+    /// Takes a window in. `births` are those of the view, judged.
+    pub(super) fn learn(
+        &mut self,
+        view: &View,
+        births: &[JudgedBirth],
+        outlook: &Outlook,
+        is_starting: bool,
+        settings: &DestinationSettings,
+        entities: usize,
+    ) {
+        self.sources.resize(entities.max(self.sources.len()), None);
+        self.destinations.resize(entities.max(self.destinations.len()), None);
+        let limit = u64::from(settings.births_learnt_max);
+        let strangers: Vec<u32> = view
+            .destinations
+            .iter()
+            .map(|inflow| inflow.destination)
+            .filter(|&entity| self.is_stranger(entity))
+            .collect();
+        self.learn_ports(view, outlook, is_starting, limit);
+        self.learn_sources(view, births, outlook, is_starting, limit);
+        view.answers.iter().for_each(|&edge| self.votes.learn(edge));
+        let new_destinations = strangers.iter().filter(|&&entity| self.votes.is_server(entity)).count() as u64;
+        let bucket = Curve::bucket(view.age);
+        self.new_destinations.learn(bucket, if is_starting { new_destinations } else { new_destinations.min(limit) });
+    }
+
+    fn learn_sources(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool, limit: u64) {
+        let mut new_sources = 0;
+        for digest in view.sources.iter().filter(|digest| digest.is_oriented) {
+            let own = &births[view.births_of(digest.source)];
+            let answered = own.iter().filter(|birth| birth.is_answered()).count() as u64;
+            // The rarest ones: what is suspicious is what teaches how often suspicion is wrong.
+            let mut by_mark: Vec<&JudgedBirth> = own.iter().collect();
+            by_mark.sort_by(|one, other| one.marked.mark.total_cmp(&other.marked.mark));
+            let learnt = if is_starting { own.len() as u64 } else { limit };
+            (0..learnt).zip(&by_mark).for_each(|(_, birth)| self.votes.learn_birth(birth.is_answered()));
+            let state = self.sources[digest.source as usize].get_or_insert_with(|| {
+                new_sources += 1;
+                Source {
+                    first_window: view.index,
+                    active_windows: 0,
+                    destinations: 0,
+                    births: Factor::default(),
+                    refusals: SourceRefusals::default(),
+                    walk: Walk::default(),
+                }
+            });
+            let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
+            state.active_windows += 1;
+            state.destinations += answered;
+            if bucket > 0 {
+                state.births.learn(answered, outlook.rate_of_edges(state.first_window));
+            }
+            let is_first_of_all = bucket == 0 && is_starting;
+            self.new_edges.learn(bucket, if is_first_of_all { answered } else { answered.min(limit) });
+            state.refusals.learn(digest);
+            let mut by_time: Vec<&Birth> = own.iter().map(|birth| &birth.birth).collect();
+            by_time.sort_by_key(|birth| birth.counts.first);
+            by_time.iter().for_each(|birth| state.walk.step(birth.counts.answered > 0));
+        }
+        self.new_sources.learn(Curve::bucket(view.age), new_sources);
+    }
+
+    fn learn_ports(&mut self, view: &View, outlook: &Outlook, is_starting: bool, limit: u64) {
+        let mut opened: Vec<(u32, u64)> = view
+            .answers
+            .iter()
+            .filter(|edge| !self.votes.is_served(**edge))
+            .map(|edge| (edge.destination, edge.port_key()))
+            .collect();
+        opened.sort_unstable();
+        opened.dedup();
+        for entity in view.destinations.iter().map(|inflow| inflow.destination) {
+            let first = opened.partition_point(|&(destination, _)| destination < entity);
+            let count = opened[first..].iter().take_while(|&&(destination, _)| destination == entity).count() as u64;
+            let known = Destination { first_window: view.index, ports: Factor::default(), inflow: Baseline::default() };
+            let state = self.destinations[entity as usize].get_or_insert(known);
+            let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
+            let learnt = if is_starting { count } else { count.min(limit) };
+            self.new_ports.learn(bucket, learnt);
+            if bucket > 0 {
+                state.ports.learn(count.min(limit), outlook.rate_of_ports(state.first_window));
+            }
+        }
+    }
+
+    /// Takes in what reached each destination; they are known by now.
+    pub(super) fn learn_inflows(&mut self, view: &View, inflows: &[Judged], learning: Learning<'_>) {
+        let rates = self.crowd.rates(&learning.settings.destination);
+        for judged in inflows {
+            let state = self.destinations.get_mut(judged.inflow.destination as usize).and_then(Option::as_mut);
+            if let Some(state) = state {
+                let age = view.index.abs_diff(state.first_window);
+                self.crowd.learn(&mut state.inflow, judged, age, &rates, view, learning);
+            }
+        }
+    }
+}

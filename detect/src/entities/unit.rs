@@ -1,0 +1,201 @@
+//! The unit of decision: one entity in one window. Collects its signals, combines them, and says which edges speak.
+
+use super::outlook::{Marked, Outlook};
+use super::refusals::Refused;
+use super::scan::Walk;
+use super::states::EntityStates;
+use super::{JudgedBirth, UnitScore, View, destination, port};
+use crate::combine;
+use crate::explain::Explainer;
+use crate::finding::{Line, Unusual};
+use crate::network::{Edge, Network};
+use crate::report::{DetectorName, EDGE_DETECTORS, EdgeCounts, Pools, SourceDigest, Tests};
+use crate::settings::Settings;
+
+/// Detectors whose p-values decide together, whether or not each had something to test.
+pub(super) const DECIDING: usize = 9;
+/// A signal below this p-value speaks beside the leading one.
+const SPEAKS_BELOW: f64 = 1e-3;
+
+/// What units are judged by.
+pub(super) struct UnitJudge<'a> {
+    pub(super) states: &'a EntityStates,
+    pub(super) outlook: &'a Outlook,
+    pub(super) pools: &'a Pools,
+    pub(super) settings: &'a Settings,
+    pub(super) is_starting: bool,
+}
+
+/// The signals of one entity in one window.
+pub(super) struct Unit {
+    source: u32,
+    signals: Vec<(DetectorName, f64)>,
+    /// Place of the birth on the most unusual port, among the source's births.
+    port_place: usize,
+    p_value: f64,
+    risk_score: f64,
+}
+
+/// Combined p-value of a unit and its place in the order.
+pub(super) fn combined(signals: &[(DetectorName, f64)], settings: &Settings) -> (f64, f64) {
+    let p_value = combine::cauchy(signals.iter().map(|&(_, p)| p), DECIDING);
+    let ordering = signals.iter().filter(|(name, _)| orders(*name)).map(|&(_, p)| p);
+    (p_value, combine::risk_score(ordering, settings.risk_cap))
+}
+
+/// Whether a detector takes part in the order of units. Measured on labelled streams: volumes only add noise to it; a new
+/// port is in the mark of its birth already, and a walk over first contacts in their number.
+const fn orders(name: DetectorName) -> bool {
+    !matches!(name, DetectorName::Volume | DetectorName::Scan | DetectorName::Port)
+}
+
+impl UnitJudge<'_> {
+    /// Judges a unit.
+    pub(super) fn unit(&self, digest: &SourceDigest, births: &[JudgedBirth]) -> Unit {
+        let [transfer, denied, failed, carry, volume] = &digest.tests;
+        let mut signals = Vec::new();
+        let mut tested = |name, p_value: Option<f64>| signals.extend(p_value.map(|p| (name, p)));
+        let least = |tests: &Tests| (tests.sum.tests > 0).then(|| tests.sum.p_value());
+        let refusals = self.states.source(digest.source).map(|source| source.refusals).unwrap_or_default();
+        tested(DetectorName::Transfer, least(transfer));
+        tested(DetectorName::Denied, refusals.judge(digest, denied, Refused::Denied, self.pools));
+        tested(DetectorName::Failed, refusals.judge(digest, failed, Refused::Failed, self.pools));
+        // No test but a memory: the strongest stands for all.
+        tested(DetectorName::Carry, carry.top.first().map(|edge| edge.p_value));
+        tested(DetectorName::Volume, least(volume));
+        let mut port_place = 0;
+        if !births.is_empty() && !self.is_starting && self.settings.destination.is_enabled {
+            let settings = &self.settings.destination;
+            let expected = self.outlook.expectation(self.states, digest.source, settings);
+            let mut marks: Vec<Marked> = births.iter().map(|birth| birth.marked).collect();
+            marks.sort_by(|one, other| one.mark.total_cmp(&other.mark));
+            tested(DetectorName::Destination, Some(destination::p_of_births(&marks, expected)));
+            let edges: Vec<Edge> = births.iter().map(|birth| birth.birth.edge).collect();
+            if let Some((place, p_value)) = port::judge(&edges, self.states, self.outlook, settings) {
+                port_place = place;
+                tested(DetectorName::Port, Some(p_value));
+            }
+            let chains = births.iter().filter_map(|birth| birth.chain.as_ref());
+            tested(DetectorName::Chain, chains.map(|chain| chain.p_value).min_by(f64::total_cmp));
+            let walk = self.states.source(digest.source).map(|source| source.walk).unwrap_or_default();
+            tested(DetectorName::Scan, Some(p_of_walk(walk, births)));
+        }
+        let (p_value, risk_score) = combined(&signals, self.settings);
+        Unit { source: digest.source, signals, port_place, p_value, risk_score }
+    }
+}
+
+/// The least p-value of a walk over first contacts in the order of time.
+fn p_of_walk(mut walk: Walk, births: &[JudgedBirth]) -> f64 {
+    let mut by_time: Vec<&JudgedBirth> = births.iter().collect();
+    by_time.sort_by_key(|birth| birth.birth.counts.first);
+    let steps = by_time.iter().map(|birth| {
+        walk.step(birth.is_answered());
+        walk.p_value()
+    });
+    steps.fold(1.0, f64::min)
+}
+
+impl Unit {
+    /// The score, for evaluation.
+    pub(super) fn score(&self, network: &Network, view: &View) -> UnitScore {
+        UnitScore {
+            entity: network.name(self.source).to_owned(),
+            window_start: view.start,
+            p_value: self.p_value,
+            risk_score: self.risk_score,
+            signals: self.signals.iter().map(|(name, p)| (name.as_str(), *p)).collect(),
+        }
+    }
+
+    /// What a finding is made of, where the combined p-value is low enough.
+    pub(super) fn unusual(
+        &self,
+        digest: &SourceDigest,
+        births: &[JudgedBirth],
+        explainer: &Explainer<'_>,
+        settings: &Settings,
+    ) -> Option<Unusual> {
+        if self.p_value >= settings.p_value_max {
+            return None;
+        }
+        let mut speaking = self.signals.clone();
+        speaking.sort_by(|(_, one), (_, other)| one.total_cmp(other));
+        let &(leading, _) = speaking.first()?;
+        speaking.retain(|&(name, p_value)| name == leading || p_value < SPEAKS_BELOW);
+        let behaviour = behaviour(leading);
+        let mut lines: Vec<Line> = Vec::new();
+        let mut edges: Vec<(Edge, EdgeCounts)> = Vec::new();
+        for &(name, p_value) in &speaking {
+            let said = self.lines(name, p_value, digest, births, explainer, settings.observations_max);
+            if name == leading {
+                edges = match EDGE_DETECTORS.contains(&name) {
+                    true => said.iter().map(|line| (line.edge, line.counts)).collect(),
+                    false => births.iter().map(|birth| (birth.birth.edge, birth.birth.counts)).collect(),
+                };
+            }
+            lines.extend(said);
+        }
+        // A burst over new edges alone has no edge of its own that was tested: its new edges are its evidence.
+        if lines.iter().all(|line| line.detector != behaviour) {
+            lines.extend(explainer.refused(leading, digest, births, self.p_value, settings.observations_max));
+        }
+        if edges.is_empty() {
+            edges = lines.iter().map(|line| (line.edge, line.counts)).collect();
+        }
+        lines.truncate(settings.observations_max);
+        if lines.is_empty() {
+            return None;
+        }
+        Some(Unusual {
+            behaviour,
+            p_value: self.p_value,
+            risk_score: self.risk_score,
+            signals: speaking.iter().filter(|(name, _)| *name != DetectorName::Carry).count(),
+            edges,
+            lines,
+            decided: explainer.window.start.saturating_add(explainer.window.length),
+            subject: String::new(),
+            source: self.source,
+        })
+    }
+
+    /// The strongest edges of one detector, in words.
+    fn lines(
+        &self,
+        name: DetectorName,
+        p_value: f64,
+        digest: &SourceDigest,
+        births: &[JudgedBirth],
+        explainer: &Explainer<'_>,
+        most: usize,
+    ) -> Vec<Line> {
+        if let Some(place) = EDGE_DETECTORS.iter().position(|&known| known == name) {
+            let tests = &digest.tests[place];
+            return tests.top.iter().take(most).map(|signal| explainer.edge(behaviour(name), signal)).collect();
+        }
+        let mut by_mark: Vec<&JudgedBirth> = births.iter().collect();
+        by_mark.sort_by(|one, other| one.marked.mark.total_cmp(&other.marked.mark));
+        match name {
+            DetectorName::Port => {
+                births.get(self.port_place).map(|birth| explainer.port(birth, p_value)).into_iter().collect()
+            }
+            DetectorName::Chain => {
+                let chained = births.iter().filter_map(|birth| Some((birth, birth.chain.as_ref()?)));
+                let strongest = chained.min_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
+                strongest.map(|(birth, chain)| explainer.chain(birth, chain)).into_iter().collect()
+            }
+            DetectorName::Scan => by_mark.iter().take(most).map(|birth| explainer.searched(birth, births)).collect(),
+            _ => by_mark.iter().take(most).map(|birth| explainer.birth(birth)).collect(),
+        }
+    }
+}
+
+/// What a finding led by a detector is about: an edge that was born suspiciously and is used again is still the new
+/// destination.
+const fn behaviour(name: DetectorName) -> DetectorName {
+    match name {
+        DetectorName::Carry => DetectorName::Destination,
+        other => other,
+    }
+}

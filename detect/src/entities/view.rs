@@ -1,0 +1,142 @@
+//! The reports of all shards put together: one window as the entity level sees it, with its own numbers for entities and
+//! in an order that does not depend on shards.
+
+use crate::network::{Edge, Network};
+use crate::report::{Birth, Breach, Inflow, Pools, Report, SourceDigest};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use std::ops::Range;
+
+/// A closed window.
+#[derive(Debug)]
+pub(crate) struct View {
+    /// Number of the window: its start divided by its length.
+    pub(crate) index: i64,
+    /// Its start, microseconds UTC.
+    pub(crate) start: i64,
+    /// Its length, microseconds.
+    pub(crate) length: i64,
+    /// Windows since the network's first.
+    pub(crate) age: u64,
+    /// Whether it may be partial, because the stream ended in it.
+    pub(crate) is_partial: bool,
+    /// Sources, by name.
+    pub(crate) sources: Vec<SourceDigest>,
+    /// New edges, by source, destination and port.
+    pub(crate) births: Vec<Birth>,
+    births_by_source: HashMap<u32, Range<usize>, FixedState>,
+    /// What reached each destination, by name.
+    pub(crate) destinations: Vec<Inflow>,
+    /// Common change of volumes in the window, in logarithms.
+    pub(crate) change: f64,
+    pub(crate) answers: Vec<Edge>,
+    /// Edges of open findings, by source, destination and port.
+    pub(crate) watched: Vec<Birth>,
+    /// Breaches, by source, destination, port and rule.
+    pub(crate) breaches: Vec<Breach>,
+    pub(crate) pools: Pools,
+    pub(crate) edge_scores: Vec<(Edge, f64)>,
+}
+
+impl View {
+    /// An empty window.
+    pub(crate) fn new(index: i64, length: i64, age: u64, is_partial: bool) -> Self {
+        Self {
+            index,
+            start: index.saturating_mul(length),
+            length,
+            age,
+            is_partial,
+            sources: Vec::new(),
+            births: Vec::new(),
+            births_by_source: HashMap::with_hasher(FixedState::with_seed(0)),
+            destinations: Vec::new(),
+            change: 0.0,
+            answers: Vec::new(),
+            watched: Vec::new(),
+            breaches: Vec::new(),
+            pools: Pools::default(),
+            edge_scores: Vec::new(),
+        }
+    }
+
+    /// Adds the reports of all shards; `top_max` strongest edges per test remain.
+    pub(crate) fn merge(&mut self, reports: Vec<Report>, network: &mut Network, top_max: usize) {
+        let mut places: HashMap<u32, usize, FixedState> = HashMap::default();
+        for report in reports {
+            let numbers: Vec<u32> =
+                report.entities.iter().map(|(name, kind)| network.entity_of_kind(name, *kind)).collect();
+            let number = |entity: u32| numbers[entity as usize];
+            let edge = |edge: Edge| Edge {
+                source: number(edge.source),
+                destination: number(edge.destination),
+                port: edge.port,
+            };
+            for mut digest in report.sources {
+                digest.source = number(digest.source);
+                let signals = digest.tests.iter_mut().flat_map(|tests| &mut tests.top);
+                signals.for_each(|signal| signal.edge = edge(signal.edge));
+                match places.get(&digest.source) {
+                    Some(&place) => self.sources[place].merge(digest),
+                    None => {
+                        places.insert(digest.source, self.sources.len());
+                        self.sources.push(digest);
+                    }
+                }
+            }
+            let birth = |birth: Birth| Birth { edge: edge(birth.edge), counts: birth.counts };
+            self.births.extend(report.births.into_iter().map(birth));
+            self.watched.extend(report.watched.into_iter().map(birth));
+            self.answers.extend(report.answers.into_iter().map(edge));
+            self.destinations.extend(report.destinations.into_iter().map(|inflow| Inflow {
+                destination: number(inflow.destination),
+                foremost: birth(inflow.foremost),
+                ..inflow
+            }));
+            self.edge_scores.extend(report.edge_scores.into_iter().map(|(scored, score)| (edge(scored), score)));
+            let breach = |breach: Breach| Breach { edge: edge(breach.edge), ..breach };
+            self.breaches.extend(report.breaches.into_iter().map(breach));
+            self.pools.merge(&report.pools);
+        }
+        let network = &*network;
+        for tests in self.sources.iter_mut().flat_map(|digest| &mut digest.tests) {
+            tests.shorten(top_max, |one, other| network.compare(one, other));
+        }
+        self.sources.sort_by(|one, other| network.name(one.source).cmp(network.name(other.source)));
+        self.births.sort_by(|one, other| network.compare(&one.edge, &other.edge));
+        self.watched.sort_by(|one, other| network.compare(&one.edge, &other.edge));
+        self.breaches
+            .sort_by(|one, other| network.compare(&one.edge, &other.edge).then_with(|| one.rule.cmp(&other.rule)));
+        self.edge_scores.sort_by(|(one, _), (other, _)| network.compare(one, other));
+        self.destinations.sort_by(|one, other| network.name(one.destination).cmp(network.name(other.destination)));
+        self.destinations.dedup_by(|later, first| {
+            let is_same = later.destination == first.destination;
+            if is_same {
+                first.merge(later, network);
+            }
+            is_same
+        });
+        for (place, birth) in self.births.iter().enumerate() {
+            self.births_by_source.entry(birth.edge.source).or_insert(place..place).end = place + 1;
+        }
+    }
+
+    /// Places of a source's new edges in [`Self::births`].
+    pub(crate) fn births_of(&self, source: u32) -> Range<usize> {
+        self.births_by_source.get(&source).cloned().unwrap_or_default()
+    }
+}
+
+impl SourceDigest {
+    /// Adds what another shard says of the same source.
+    fn merge(&mut self, other: Self) {
+        self.flows = self.flows.saturating_add(other.flows);
+        self.denied = self.denied.saturating_add(other.denied);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.is_oriented |= other.is_oriented;
+        for (mine, others) in self.tests.iter_mut().zip(other.tests) {
+            mine.sum.merge(others.sum);
+            mine.top.extend(others.top);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! What a finding says: severity, technique, title and sentences. Knows nothing of how it was found.
+
+use crate::DETECTOR_VERSION;
+use crate::evidence::{self, EvidenceEdge};
+use crate::explain::Explanation;
+use crate::finding::{Line, Open, is_about_new_edges};
+use crate::network::{Network, Port};
+use crate::report::DetectorName;
+use crate::wording;
+use tradewind_model::entity::EntityKind;
+use tradewind_model::finding::{Finding, Observation, Severity};
+
+/// A baseline of fewer windows than this is told to be young: one hour of windows of five minutes.
+const YOUNG_WINDOWS: u64 = 12;
+/// So many new destinations of one entity are a search, not a visit.
+const SEARCH_EDGES_MIN: usize = 5;
+
+impl Open {
+    /// New edge: medium; low if it is one and nothing answered. An agent at a destination that none of its peers uses is
+    /// high. A chain, a scan or a search is one more, and so is a second detector that agrees. An unusual size: medium.
+    /// Refusals or volume alone: low. An agent at either end makes these one more. A breach of policy: medium if it was
+    /// stopped, high if not; an agent without a policy: medium.
+    pub(crate) fn severity(&self, network: &Network) -> Severity {
+        const STEPS: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+        let Some(lead) = self.lines.first() else { return Severity::Informational };
+        let is_agent = network.kind(lead.edge.source) == EntityKind::Agent;
+        let has_agent = usize::from(is_agent || lead.explanation.dst_kind == EntityKind::Agent);
+        let mut step = match self.behaviour {
+            DetectorName::Destination | DetectorName::Port | DetectorName::Chain | DetectorName::Carry => {
+                let is_alone = self.lines.iter().any(|line| line.explanation.is_alone);
+                match (is_agent && is_alone, self.edge_count > 1 || lead.is_answered) {
+                    (true, _) => 2,
+                    (false, true) => 1,
+                    (false, false) => 0,
+                }
+            }
+            DetectorName::Scan => usize::from(is_agent),
+            DetectorName::Transfer => 1 + has_agent,
+            DetectorName::Denied | DetectorName::Failed | DetectorName::Volume | DetectorName::Inflow => has_agent,
+            DetectorName::Policy => 1 + usize::from(self.subject.contains('|') && lead.is_answered),
+        };
+        let is_search = is_about_new_edges(self.behaviour) && self.edge_count >= SEARCH_EDGES_MIN;
+        let is_worse = matches!(self.behaviour, DetectorName::Chain | DetectorName::Scan);
+        step += usize::from(is_search || is_worse);
+        step += usize::from(self.signals > 1);
+        STEPS[step.min(STEPS.len() - 1)]
+    }
+
+    /// The MITRE ATT&CK technique (attack.mitre.org/techniques) that the flows look most like.
+    fn technique(&self) -> &'static str {
+        let Some(lead) = self.lines.first() else { return "" };
+        let is_external = lead.explanation.dst_kind == EntityKind::External;
+        match self.behaviour {
+            // Network Service Discovery.
+            DetectorName::Scan => return "T1046",
+            // Exfiltration Over C2 Channel; Exfiltration Over Alternative Protocol.
+            DetectorName::Transfer => return if is_external { "T1041" } else { "T1048" },
+            // Network Service Discovery; a service that stopped answering looks the same.
+            DetectorName::Denied | DetectorName::Failed => return "T1046",
+            // Application Layer Protocol; Endpoint Denial of Service.
+            DetectorName::Inflow => return "T1499",
+            DetectorName::Volume => return if is_external { "T1071" } else { "T1499" },
+            _ if self.edge_count >= SEARCH_EDGES_MIN && self.behaviour != DetectorName::Policy => return "T1046",
+            _ => (),
+        }
+        match lead.edge.port {
+            _ if is_external => "T1071",
+            // Remote Services: SSH, RDP, SMB, DCOM, WinRM, VNC, and any other.
+            Port::Number(22) => "T1021.004",
+            Port::Number(3389) => "T1021.001",
+            Port::Number(139 | 445) => "T1021.002",
+            Port::Number(135) => "T1021.003",
+            Port::Number(5985 | 5986) => "T1021.006",
+            Port::Number(5900) => "T1021.005",
+            _ => "T1021",
+        }
+    }
+
+    fn uncertain(&self, network: &Network) -> String {
+        let Some(lead) = self.lines.first() else { return String::new() };
+        let windows = lead.explanation.baseline_windows;
+        let is_rule = self.behaviour == DetectorName::Policy;
+        let notes = [
+            (
+                windows < YOUNG_WINDOWS && !is_rule,
+                format!("the baseline is young: {}", wording::plural(windows, "window")),
+            ),
+            (
+                network.kind(lead.edge.source) == EntityKind::Unknown,
+                String::from("the source is an address that no inventory explains"),
+            ),
+            (!lead.is_oriented(), String::from("which end opened the connections is not known")),
+            (self.is_partial, String::from("its last window may be partial")),
+        ];
+        let said: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
+        said.join("; ")
+    }
+
+    fn title(&self, lead: &Line, network: &Network, entity: u32) -> String {
+        let source = wording::entity(network, lead.edge.source);
+        let destination = wording::entity(network, lead.edge.destination);
+        let port = &lead.port_words;
+        match self.behaviour {
+            DetectorName::Volume => {
+                format!("{source} opens far more connections to {destination}{port} than usual")
+            }
+            DetectorName::Inflow => {
+                format!("far more reaches {} than usual, foremost from {source}", wording::entity(network, entity))
+            }
+            DetectorName::Transfer => format!("{source} moves unusual amounts to or from {destination}{port}"),
+            DetectorName::Denied => format!("{source} is denied unusually often, foremost at {destination}{port}"),
+            DetectorName::Failed => format!("{source} fails unusually often, foremost at {destination}{port}"),
+            DetectorName::Scan => format!("{source} scans the network"),
+            DetectorName::Chain => {
+                format!("{source}, itself contacted for the first time before, goes on to {destination}{port}")
+            }
+            DetectorName::Policy if self.subject.contains('|') => {
+                format!("{source} contacts {destination}{port} against the declared policy")
+            }
+            DetectorName::Policy => format!("{} has no declared policy", wording::entity(network, entity)),
+            DetectorName::Port => format!("{source} contacts {destination}{port}, which is not usually served"),
+            DetectorName::Destination | DetectorName::Carry if self.edge_count > 1 => {
+                let several = self.edge_count;
+                format!("{source} contacts {several} new destinations, foremost {destination}{port}")
+            }
+            DetectorName::Destination | DetectorName::Carry => {
+                format!("{source} contacts {destination}{port} for the first time")
+            }
+        }
+    }
+
+    fn observed(&self, lead: &Line) -> String {
+        let mut amount = format!(
+            "{} in {}",
+            wording::plural(self.flow_count.unsigned_abs(), "flow"),
+            wording::plural(self.window_count.unsigned_abs(), "window")
+        );
+        for (bytes, way) in [(self.bytes_out, "sent"), (self.bytes_in, "received")] {
+            if bytes > 0 {
+                amount.push_str(&format!(", {} {way}", wording::bytes(bytes)));
+            }
+        }
+        let Explanation { observed, remark, .. } = &lead.explanation;
+        match self.edge_count.saturating_sub(1) as u64 {
+            0 => format!("{observed} ({amount}){remark}"),
+            more => {
+                let word = if is_about_new_edges(self.behaviour) { "more new destination" } else { "more edge" };
+                format!("{observed}{remark}; and {} ({amount} in all)", wording::plural(more, word))
+            }
+        }
+    }
+
+    /// The finding as it stands.
+    pub(crate) fn finding(&self, network: &Network, source: u32) -> Finding {
+        let entity = network.name(source);
+        let lead = self.lines.first().expect("a finding is made of at least one edge");
+        let observation = |line: &Line| Observation {
+            detector: line.detector.as_str().to_owned(),
+            src_entity: network.name(line.edge.source).to_owned(),
+            dst_entity: network.name(line.edge.destination).to_owned(),
+            dst_port: line.edge.port.number().map(i32::from),
+            observed: format!("{}{}", line.explanation.observed, line.explanation.remark),
+            expected: line.explanation.expected.clone(),
+            p_value: line.p_value,
+        };
+        let edge = |line: &Line| EvidenceEdge { dst_entity: network.name(line.edge.destination), port: line.edge.port };
+        let listed: Vec<EvidenceEdge<'_>> =
+            if self.edge_count > self.lines.len() { Vec::new() } else { self.lines.iter().map(edge).collect() };
+        let evidence_query = match self.behaviour {
+            DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
+            _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
+        };
+        Finding {
+            finding_id: finding_id(entity, self.behaviour.as_str(), &self.subject, self.first_window),
+            time: self.decided,
+            first_seen: self.first_window,
+            last_seen: self.last_seen,
+            entity: entity.to_owned(),
+            entity_kind: network.kind(source).as_str().to_owned(),
+            behaviour: self.behaviour.as_str().to_owned(),
+            severity: self.severity(network),
+            title: self.title(lead, network, source),
+            observed: self.observed(lead),
+            expected: lead.explanation.expected.clone(),
+            baseline_since: lead.explanation.baseline_since,
+            flow_count: self.flow_count,
+            window_count: self.window_count,
+            p_value: self.p_value,
+            risk_score: self.risk_score,
+            technique: self.technique().to_owned(),
+            uncertain: self.uncertain(network),
+            evidence_query,
+            observations: self.lines.iter().map(observation).collect(),
+            detector_version: DETECTOR_VERSION,
+        }
+    }
+}
+
+/// Hash of what the finding means: a replay makes the same id. Parts carry their length, so that none can pose as another.
+fn finding_id(entity: &str, behaviour: &str, subject: &str, first_window: i64) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in [entity.as_bytes(), behaviour.as_bytes(), subject.as_bytes(), &first_window.to_le_bytes()] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    let hash = hasher.finalize();
+    hash.to_hex().as_str()[..32].to_owned()
+}

@@ -1,0 +1,316 @@
+//! What the two levels tell each other: notices at once, an exchange and a report when a window closes, feedback after it.
+//! Sums in them are whole numbers or lists in a total order, so that it does not matter how edges are spread over shards.
+
+use crate::combine::CauchySum;
+use crate::network::Edge;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tradewind_model::Outcome;
+use tradewind_model::entity::EntityKind;
+
+/// The detectors. Those of the edge level come first: their place is their index in [`SourceDigest::tests`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DetectorName {
+    /// Flow sizes of an edge.
+    Transfer,
+    /// Flows that a policy stopped.
+    Denied,
+    /// Flows that did not work.
+    Failed,
+    /// Edges that were born suspiciously and are used again.
+    Carry,
+    /// Connections per window of an edge.
+    Volume,
+    /// Edges an entity never had.
+    Destination,
+    /// Ports a destination never served.
+    Port,
+    /// Paths of new edges through several entities.
+    Chain,
+    /// Searches for hosts or ports.
+    Scan,
+    /// What reaches a destination, from all sources together.
+    Inflow,
+    /// Flows outside of the declared policy.
+    Policy,
+}
+
+/// Detectors of the edge level.
+pub(crate) const EDGE_DETECTORS: [DetectorName; 5] =
+    [DetectorName::Transfer, DetectorName::Denied, DetectorName::Failed, DetectorName::Carry, DetectorName::Volume];
+
+impl DetectorName {
+    /// The word in findings and scores.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+            Self::Carry => "carry",
+            Self::Volume => "volume",
+            Self::Destination => "destination",
+            Self::Port => "port",
+            Self::Chain => "chain",
+            Self::Scan => "scan",
+            Self::Inflow => "inflow",
+            Self::Policy => "policy",
+        }
+    }
+}
+
+/// What one edge did in one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeCounts {
+    /// Flows, by what each row stands for.
+    pub flows: i64,
+    /// Of these, those of rows that open a connection.
+    pub opened: i64,
+    /// Flows that were answered, or whose log does not say.
+    pub answered: i64,
+    /// Flows that a policy stopped.
+    pub denied: i64,
+    /// Flows that were tried and did not work.
+    pub failed: i64,
+    /// Bytes from source to destination, where seen.
+    pub bytes_out: Option<i64>,
+    /// Bytes from destination to source, where seen.
+    pub bytes_in: Option<i64>,
+    /// IANA protocol number; the lowest where several were seen.
+    pub protocol_num: Option<i16>,
+    /// Time of the first flow, microseconds UTC.
+    pub first: i64,
+    /// Time of the last flow, microseconds UTC.
+    pub last: i64,
+}
+
+/// What a detector of the edge level measured, for the words of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Facts {
+    /// Logarithm of one plus a flow's bytes against a Student-t prediction.
+    Transfer {
+        /// Whether these are the bytes from the source to the destination.
+        is_out: bool,
+        /// Bytes of the most unusual flow.
+        bytes: f64,
+        /// Location of the prediction, in logarithms.
+        mean: f64,
+        /// Its scale.
+        scale: f64,
+        /// Its degrees of freedom.
+        freedom: f64,
+    },
+    /// Refusals against the edge's share of them so far.
+    Refusal {
+        /// Mean of the beta prior that the window was judged by.
+        usual_share: f64,
+    },
+    /// Evidence left from the edge's birth.
+    Carry {
+        /// Windows since it was born.
+        age: u64,
+    },
+    /// Logarithm of one plus connections opened against a Student-t prediction.
+    Volume {
+        /// Location of the prediction, in logarithms, the network's common change included.
+        mean: f64,
+        /// Its scale.
+        scale: f64,
+        /// Its degrees of freedom.
+        freedom: f64,
+    },
+}
+
+/// One edge's part in a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EdgeSignal {
+    /// The edge.
+    pub edge: Edge,
+    /// p-value of this edge alone.
+    pub p_value: f64,
+    /// What it did.
+    pub counts: EdgeCounts,
+    /// What was measured.
+    pub facts: Facts,
+    /// Window the edge was born in.
+    pub born: i64,
+    /// Windows in its baseline.
+    pub windows: u64,
+}
+
+/// The tests of one detector on the edges of one source in one window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tests {
+    /// Number of tests and the sum of their Cauchy terms.
+    pub sum: CauchySum,
+    /// The strongest edges, strongest first.
+    pub top: Vec<EdgeSignal>,
+}
+
+/// What one source did in one window on the edges of one shard.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceDigest {
+    /// Number of the source.
+    pub source: u32,
+    /// Flows.
+    pub flows: i64,
+    /// Of these, those that a policy stopped.
+    pub denied: i64,
+    /// Of these, those that did not work.
+    pub failed: i64,
+    /// Whether one of its edges has a known orientation.
+    pub is_oriented: bool,
+    /// The edge level's detectors, in the order of [`DetectorName`].
+    pub tests: [Tests; 5],
+}
+
+/// An edge that did not exist before the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Birth {
+    /// The edge.
+    pub edge: Edge,
+    /// What it did.
+    pub counts: EdgeCounts,
+}
+
+/// What reached one destination on the edges of one shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inflow {
+    /// Number of the destination.
+    pub destination: u32,
+    /// Connections opened to it.
+    pub opened: i64,
+    /// The edge with the most of them.
+    pub foremost: Birth,
+}
+
+/// Flows of an edge that broke one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breach {
+    /// The edge.
+    pub edge: Edge,
+    /// The rule that denies it; empty where the policy has no rule for it.
+    pub rule: String,
+    /// The flows.
+    pub counts: EdgeCounts,
+}
+
+/// What a shard of the edge level says of a window that closed. Entities are numbers of this report's own list.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Names and kinds of the entities it speaks of.
+    pub entities: Vec<(String, EntityKind)>,
+    /// Digests, in the order of their sources' numbers.
+    pub sources: Vec<SourceDigest>,
+    /// What reached each destination of oriented edges.
+    pub destinations: Vec<Inflow>,
+    /// New edges.
+    pub births: Vec<Birth>,
+    /// Edges that were answered for the first time.
+    pub answers: Vec<Edge>,
+    /// Edges that an open finding is about.
+    pub watched: Vec<Birth>,
+    /// Breaches of the declared policy.
+    pub breaches: Vec<Breach>,
+    /// What enters the pools of all edges.
+    pub pools: Pools,
+    /// Scores of single edges, where they are kept.
+    pub edge_scores: Vec<(Edge, f64)>,
+}
+
+/// What is known of all edges together: prior means and variances. Whole numbers, so that sums are exact.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pools {
+    /// Flows.
+    pub flows: u64,
+    /// Denied flows times ten, per edge and window at most one in ten.
+    pub denied: u64,
+    /// Failed flows times ten, as above.
+    pub failed: u64,
+    /// Squared residuals of logarithms of flow sizes, each at most 9, in units of 2^-28.
+    pub size_squares: u128,
+    /// Their number.
+    pub sizes: u64,
+    /// Squared residuals of logarithms of connections per window, each at most 9, in units of 2^-28.
+    pub volume_squares: u128,
+    /// Their number.
+    pub volumes: u64,
+}
+
+impl Pools {
+    /// Adds another's.
+    pub const fn merge(&mut self, other: &Self) {
+        self.flows = self.flows.saturating_add(other.flows);
+        self.denied = self.denied.saturating_add(other.denied);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.size_squares += other.size_squares;
+        self.sizes += other.sizes;
+        self.volume_squares += other.volume_squares;
+        self.volumes += other.volumes;
+    }
+}
+
+/// Residuals of established edges, counted in steps of 2^-8: what the window's common change is the median of.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exchange {
+    /// Edges per step.
+    pub residuals: BTreeMap<i32, u64>,
+}
+
+/// What the edge level judges a window by, beside each edge's own baseline.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Common {
+    /// The pools before this window.
+    pub pools: Pools,
+    /// Median residual of volumes, in logarithms.
+    pub change: f64,
+    /// Whether everything in the window is to be learnt.
+    pub is_training: bool,
+}
+
+/// What the entity level tells the edge level of an edge after a window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Source.
+    pub source: String,
+    /// Destination.
+    pub destination: String,
+    /// The edge's port.
+    pub port: crate::network::Port,
+    /// Evidence of its birth in this window: -ln p.
+    pub evidence: Option<f64>,
+    /// Report what it does until this window, the last included.
+    pub watch_until: Option<i64>,
+}
+
+/// What the edge level says at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The first flow of a new edge, or the window's first unanswered flow of an edge that was never answered.
+    Contact(Contact),
+    /// The window's first flow of an edge against one rule of the declared policy.
+    Breach {
+        /// Who, when and how.
+        contact: Contact,
+        /// The rule; empty where the policy has no rule for it.
+        rule: String,
+    },
+}
+
+/// One flow worth telling at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contact {
+    /// Name and kind of the source.
+    pub source: (String, EntityKind),
+    /// Name and kind of the destination.
+    pub destination: (String, EntityKind),
+    /// Port of the edge.
+    pub port: crate::network::Port,
+    /// Whether the edge is new.
+    pub is_new: bool,
+    /// How the flow ended.
+    pub outcome: Outcome,
+    /// What it counts for.
+    pub counts: EdgeCounts,
+}

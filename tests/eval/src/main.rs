@@ -1,0 +1,87 @@
+//! Judges detection on labelled flows: the shipped defaults, beside simple peers computed in the same run.
+//!
+//! It tunes nothing and reads no label before all scores are there. README.md has the protocol.
+// The report is this program's output.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod detector;
+mod flows;
+mod hybrid;
+mod metrics;
+mod midas;
+mod peers;
+mod reader;
+mod speed;
+mod stream;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Judge detection on labelled flows, with the shipped defaults, beside simple peers
+#[derive(Debug, Parser)]
+#[command(name = "tradewind-eval", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Units of (source, 5 minutes) in labelled flows with episodes: average precision, episodes found, findings
+    ///
+    /// DIR holds flows.csv.gz or flows.csv with the columns ts (seconds), src, dst, label (0 or 1), and where there are:
+    /// dport, proto, sbytes, dbytes, outcome (allowed, denied, failed) or state (Zeek's conn_state), episode,
+    /// benign_kind. episodes.csv names the episodes, services.csv (service, ip) the services. Rows need no order.
+    Hybrid {
+        /// Folder with the flows
+        dir: PathBuf,
+        /// The first seconds only teach; they count from the first flow's time, rounded down to 100 s
+        #[arg(long, default_value_t = 1570.9, value_name = "S", allow_negative_numbers = true)]
+        train_seconds: f64,
+        /// Print one JSON object instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// Single flows of a stream, scored as they come: area under the curve, edges a second, false alerts
+    ///
+    /// DIR holds edges.csv.gz (minute, src, dst, label), calls_*.csv.gz (ts, src, dst, operation; nothing labelled), or
+    /// one or more flow files as for `hybrid`.
+    Stream {
+        /// Folder with the stream
+        dir: PathBuf,
+        /// Print one JSON object instead of a table
+        #[arg(long)]
+        json: bool,
+    },
+    /// What a flow costs on a made-up network: nanoseconds a flow, bytes of state an edge
+    Speed {
+        /// Edges of the network
+        #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(100..=10_000_000))]
+        edges: u32,
+        /// Flows of one edge in a window
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        flows_per_edge: u32,
+        /// Windows of five minutes
+        #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        windows: u32,
+        /// Print one JSON object instead of a line
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Hybrid { dir, train_seconds, json } => hybrid::run(&dir, train_seconds, json),
+        Command::Stream { dir, json } => stream::run(&dir, json),
+        Command::Speed { edges, flows_per_edge, windows, json } => speed::run(edges, flows_per_edge, windows, json),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("tradewind-eval: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
