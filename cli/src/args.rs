@@ -1,6 +1,6 @@
 //! The command line: global options and the tree of commands. What a command does is in `commands`.
 
-use crate::commands::{completions, config, detect, findings, formats, parse, sql};
+use crate::commands::{completions, config, detect, findings, formats, parse, policy, sql};
 use crate::output::OutputFormat;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
     Findings(findings::FindingsArgs),
+    Policy(policy::PolicyArgs),
     Formats(formats::FormatsArgs),
     Config(config::ConfigArgs),
     Completions(completions::CompletionsArgs),

@@ -1,6 +1,7 @@
 //! How errors end the program: what is printed, and with which exit code. The only place that decides it.
 
 use crate::config::ConfigError;
+use crate::output::printable_lines;
 use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
@@ -18,6 +19,16 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
 }
 
+/// Context of an error: what is not done because standard output was closed before the end.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unfinished(&'static str);
+
+/// The error of a command that works while it writes: where its reader has gone, it is told `what` is not done.
+pub(crate) fn unfinished(error: anyhow::Error, what: &'static str) -> anyhow::Error {
+    if is_broken_pipe(&error) { error.context(Unfinished(what)) } else { error }
+}
+
 /// Prints help and version to standard output, and faults of the command line to standard error.
 pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
     // Nothing can be done when even this cannot be printed.
@@ -27,20 +38,30 @@ pub(crate) fn report_arguments(error: &clap::Error) -> ExitCode {
 
 /// Prints the error with its causes to standard error.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if is_broken_pipe(error) {
-        return ExitCode::SUCCESS;
-    }
     std::io::stderr().lock().write_all(text(error).as_bytes()).ok();
     ExitCode::from(exit_code(error))
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if is_broken_pipe(error) {
+        return if error.is::<Unfinished>() { FAILED } else { 0 };
+    }
     let is_usage = error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<ConfigError>());
     if is_usage { USAGE } else { FAILED }
 }
 
-/// The error and its causes, one a line. A cause that the line before already tells is left out.
+/// The error and its causes, one a line, without what steers the terminal. A cause that the line before already tells is
+/// left out. Nothing when the reader of standard output has gone and has missed nothing else.
 pub(crate) fn text(error: &anyhow::Error) -> String {
+    if is_broken_pipe(error) {
+        let unfinished = error.downcast_ref::<Unfinished>();
+        return unfinished.map(|Unfinished(what)| format!("standard output was closed: {what}\n")).unwrap_or_default();
+    }
+    let causes = causes(error);
+    printable_lines(&causes).into_owned()
+}
+
+fn causes(error: &anyhow::Error) -> String {
     let mut said = error.to_string();
     let mut text = format!("error: {said}\n");
     for cause in error.chain().skip(1) {
@@ -84,5 +105,21 @@ mod tests {
         let error = Err::<(), _>(std::io::Error::from(ErrorKind::BrokenPipe)).context("failed to write").unwrap_err();
         assert!(is_broken_pipe(&error));
         assert!(!is_broken_pipe(&anyhow!("broken pipe")));
+        assert_eq!((text(&error).as_str(), exit_code(&error)), ("", 0));
+    }
+
+    #[test]
+    fn work_that_is_left_undone_is_told() {
+        let pipe = || anyhow::Error::from(std::io::Error::from(ErrorKind::BrokenPipe)).context("failed to write");
+        let error = unfinished(pipe(), "the rest was not done");
+        assert_eq!(text(&error), "standard output was closed: the rest was not done\n");
+        assert_eq!(exit_code(&error), FAILED);
+        assert_eq!(text(&unfinished(anyhow!("no disk"), "the rest was not done")), "error: no disk\n");
+    }
+
+    #[test]
+    fn names_of_files_cannot_steer_the_terminal() {
+        let error = anyhow!("it is\u{9b}31m no file").context("failed to read a\u{1b}[2Jb");
+        assert_eq!(text(&error), "error: failed to read a\\u{1b}[2Jb\n  because: it is\\u{9b}31m no file\n");
     }
 }

@@ -13,6 +13,7 @@ mod import;
 mod logging;
 mod normaliser;
 mod output;
+mod policy;
 #[cfg(test)]
 mod reference;
 mod source;

@@ -1,5 +1,6 @@
 //! Detector of breaches of the declared policy: a flow that it denies is unusual by rule, at once, without statistics. One
-//! finding per edge and rule; one per agent that has no policy at all, whatever it does.
+//! finding per initiator and rule, whatever number of edges break it, and one for all rules beyond the first twenty of an
+//! entity; one per agent that has no policy at all, whatever it does.
 //!
 //! It does not check flows against the policy: that was done when they were normalised.
 
@@ -11,27 +12,28 @@ use crate::network::{Edge, Network};
 use crate::report::{DetectorName, EdgeCounts};
 use crate::wording;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What `declared_rule` begins with where the end that decided is an agent without a policy; the end follows.
 const AGENT_WITHOUT_POLICY: &str = "default/agent/";
 /// That end, where it is the responder.
 const RESPONDER: &str = "receive";
 
+/// The subject of an agent's one finding.
+pub(crate) const NO_POLICY: &str = "no policy";
+
 /// Whose finding a breach is and what tells it from others.
-fn subject(network: &Network, edge: Edge, rule: &str) -> (u32, String) {
+fn subject(edge: Edge, rule: &str) -> (u32, String) {
     match rule.strip_prefix(AGENT_WITHOUT_POLICY) {
-        Some(RESPONDER) => (edge.destination, String::from("no policy")),
-        Some(_) => (edge.source, String::from("no policy")),
-        None => {
-            let port = edge.port.number().map_or_else(|| String::from("-"), |port| port.to_string());
-            (edge.source, format!("{}|{port}|{rule}", network.name(edge.destination)))
-        }
+        Some(RESPONDER) => (edge.destination, NO_POLICY.to_owned()),
+        Some(_) => (edge.source, NO_POLICY.to_owned()),
+        None => (edge.source, format!("rule {rule}")),
     }
 }
 
 /// A breach as a finding's material.
 pub(crate) fn unusual(network: &Network, edge: Edge, counts: &EdgeCounts, rule: &str) -> Unusual {
-    let (entity, subject) = subject(network, edge, rule);
+    let (entity, subject) = subject(edge, rule);
     let has_policy = !rule.starts_with(AGENT_WITHOUT_POLICY);
     let (source, destination) = (wording::entity(network, edge.source), wording::entity(network, edge.destination));
     let port = wording::port(edge.port, counts.protocol_num);
@@ -80,16 +82,21 @@ pub(crate) fn unusual(network: &Network, edge: Edge, counts: &EdgeCounts, rule: 
     }
 }
 
-/// The breaches of a window, one per subject, by name of the entity and subject.
-pub(crate) fn of_window(network: &Network, view: &View) -> Vec<Unusual> {
+/// The breaches of a window, one per subject, by name of the entity and subject. `limit` may change the subject.
+pub(crate) fn of_window(
+    network: &Network,
+    view: &View,
+    lines_max: usize,
+    mut limit: impl FnMut(&mut Unusual),
+) -> Vec<Unusual> {
     let mut all: BTreeMap<(&str, String), Unusual> = BTreeMap::new();
     for breach in &view.breaches {
-        let more = unusual(network, breach.edge, &breach.counts, &breach.rule);
-        let key = (network.name(more.source), more.subject.clone());
-        match all.get_mut(&key) {
-            Some(known) => known.absorb(more),
-            None => {
-                all.insert(key, more);
+        let mut more = unusual(network, breach.edge, &breach.counts, &breach.rule);
+        limit(&mut more);
+        match all.entry((network.name(more.source), more.subject.clone())) {
+            Entry::Occupied(known) => known.into_mut().add_breach(more, lines_max),
+            Entry::Vacant(place) => {
+                place.insert(more);
             }
         }
     }

@@ -94,7 +94,7 @@ pub fn student_t_two_sided(t: f64, freedom: f64) -> f64 {
 
 /// P(X ≥ `count`), X beta-binomial: `trials` draws whose chance is itself drawn from Beta(a, b).
 ///
-/// A count at or below the mean is not unusual and answered with 1. Beyond [`TRIALS_SUMMED_MAX`] draws the binomial's own
+/// A count at or below the mean is not unusual and answered with 1. Beyond 3,000 draws the binomial's own
 /// spread is far below that of the chance, and the tail is that of Beta(a, b) at (count - ½)/trials.
 #[must_use]
 pub fn beta_binomial_tail(count: u64, trials: u64, a: f64, b: f64) -> f64 {

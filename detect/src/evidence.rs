@@ -27,6 +27,12 @@ pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<
     sql
 }
 
+/// The query for all of a source's flows that the declared policy denies.
+pub(crate) fn query_of_breaches(src_entity: &str, from: i64, to: i64) -> String {
+    let (select, src_entity) = (select(from, to), literal(src_entity));
+    format!("{select} AND src_entity = {src_entity} AND declared_verdict = 'denied' ORDER BY end_time")
+}
+
 /// The query for all that reached a destination.
 pub(crate) fn query_to(dst_entity: &str, from: i64, to: i64) -> String {
     format!("{} AND dst_entity = {} ORDER BY end_time", select(from, to), literal(dst_entity))

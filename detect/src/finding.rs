@@ -8,9 +8,14 @@ use crate::network::{Edge, Network};
 use crate::report::{Birth, DetectorName, EdgeCounts};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tradewind_model::finding::Finding;
 use tradewind_model::time::SECOND;
+
+/// Rules that are findings of their own when one entity breaks them; more are one finding.
+const SUBJECTS_MAX: usize = 20;
+/// The subject of that one.
+pub(crate) const OTHER_SUBJECTS: &str = "others";
 
 /// One edge that speaks for a finding.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,9 +62,12 @@ impl Unusual {
         self.risk_score = self.risk_score.max(other.risk_score);
         self.signals = self.signals.max(other.signals);
         self.decided = self.decided.min(other.decided);
+        // Not by looking through the list: a scan has thousands of edges.
+        let places: HashMap<u128, usize> =
+            self.edges.iter().enumerate().map(|(place, (edge, _))| (edge.key(), place)).collect();
         for (edge, counts) in other.edges {
-            match self.edges.iter_mut().find(|(known, _)| *known == edge) {
-                Some((_, known)) => *known = counts,
+            match places.get(&edge.key()) {
+                Some(&place) => self.edges[place].1 = counts,
                 None => self.edges.push((edge, counts)),
             }
         }
@@ -67,11 +75,21 @@ impl Unusual {
     }
 }
 
+impl Unusual {
+    /// Takes in another edge that breaks the same rule. The edge is not there yet.
+    pub(crate) fn add_breach(&mut self, other: Self, lines_max: usize) {
+        self.decided = self.decided.min(other.decided);
+        self.edges.extend(other.edges);
+        self.lines.extend(other.lines);
+        self.lines.truncate(lines_max);
+    }
+}
+
 /// Of two lines of one edge and detector the stronger one stays.
 fn add_lines(lines: &mut Vec<Line>, more: Vec<Line>) {
     for line in more {
         match lines.iter_mut().find(|known| known.edge == line.edge && known.detector == line.detector) {
-            Some(known) if known.p_value < line.p_value => (),
+            Some(known) if known.p_value <= line.p_value => (),
             Some(known) => *known = line,
             None => lines.push(line),
         }
@@ -80,7 +98,11 @@ fn add_lines(lines: &mut Vec<Line>, more: Vec<Line>) {
 
 /// Findings that later windows still belong to, per entity.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct OpenFindings(BTreeMap<u32, Vec<Open>>);
+pub(crate) struct OpenFindings {
+    open: BTreeMap<u32, Vec<Open>>,
+    /// Subjects of rules that are open or were told in the open window, per entity.
+    subjects: BTreeMap<u32, BTreeSet<String>>,
+}
 
 /// A finding that goes on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -113,10 +135,33 @@ pub(crate) const fn is_about_new_edges(behaviour: DetectorName) -> bool {
 impl OpenFindings {
     /// Forgets those whose cool-down ended before this window.
     pub(crate) fn expire(&mut self, window: &View) {
-        for open in self.0.values_mut() {
+        for open in self.open.values_mut() {
             open.retain(|open| open.until >= window.start);
         }
-        self.0.retain(|_, open| !open.is_empty());
+        self.open.retain(|_, open| !open.is_empty());
+    }
+
+    /// Gives what breaks a rule the common subject where its entity has too many subjects already: who scans against a
+    /// policy is one finding and not thousands.
+    pub(crate) fn limit_subjects(&mut self, unusual: &mut Unusual) {
+        let known = self.subjects.entry(unusual.source).or_default();
+        if !known.contains(&unusual.subject) {
+            if known.len() >= SUBJECTS_MAX {
+                OTHER_SUBJECTS.clone_into(&mut unusual.subject);
+            }
+            known.insert(unusual.subject.clone());
+        }
+    }
+
+    /// Forgets subjects that no finding is open about.
+    pub(crate) fn forget_subjects(&mut self) {
+        let Self { open, subjects } = self;
+        subjects.retain(|entity, subjects| {
+            let open = open.get(entity).map(Vec::as_slice).unwrap_or_default();
+            let open: BTreeSet<&str> = open.iter().map(|open| open.subject.as_str()).collect();
+            subjects.retain(|subject| open.contains(subject.as_str()));
+            !subjects.is_empty()
+        });
     }
 
     /// The finding of what cannot wait for the window's close. The close makes it again, with the same id. None where a
@@ -129,7 +174,7 @@ impl OpenFindings {
         settings: &Settings,
     ) -> Option<Finding> {
         let is_open = |open: &&Open| open.is_about(&unusual) && open.until >= window.start;
-        if self.0.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
+        if self.open.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
             return None;
         }
         let source = unusual.source;
@@ -148,14 +193,14 @@ impl OpenFindings {
         unusual: Vec<Unusual>,
         settings: &Settings,
     ) -> Vec<Finding> {
-        if unusual.is_empty() && !self.0.contains_key(&source) {
+        if unusual.is_empty() && !self.open.contains_key(&source) {
             return Vec::new();
         }
         let first = window.watched.partition_point(|seen| network.name(seen.edge.source) < network.name(source));
         let watched = &window.watched[first..];
         let count = watched.iter().take_while(|seen| seen.edge.source == source).count();
         let watched = &watched[..count];
-        let all = self.0.entry(source).or_default();
+        let all = self.open.entry(source).or_default();
         let mut changed = vec![false; all.len()];
         for unusual in unusual {
             let place = all.iter().position(|open| open.is_about(&unusual)).unwrap_or_else(|| {
@@ -185,7 +230,7 @@ impl OpenFindings {
         settings: &Settings,
     ) -> Option<Finding> {
         let source = unusual.source;
-        let all = self.0.entry(source).or_default();
+        let all = self.open.entry(source).or_default();
         let place = all.iter().position(|open| open.is_about(&unusual)).unwrap_or_else(|| {
             all.push(Open::new(window, &unusual));
             all.len() - 1
@@ -198,8 +243,8 @@ impl OpenFindings {
     /// Edges that findings changed in this window want to hear of, until which window.
     pub(crate) fn watched(&self, window: &View) -> Vec<(Edge, i64)> {
         let is_fresh = |open: &&Open| is_about_new_edges(open.behaviour) && open.last_seen >= window.start;
-        let open = self.0.values().flatten().filter(is_fresh);
-        open.flat_map(|open| open.lines.iter().map(|line| (line.edge, open.until.div_euclid(window.length)))).collect()
+        let open = self.open.values().flatten().filter(is_fresh);
+        open.flat_map(|open| open.own_lines().map(|line| (line.edge, open.until.div_euclid(window.length)))).collect()
     }
 }
 
@@ -238,7 +283,8 @@ impl Open {
         self.count(&counts);
         let is_first = self.lines.is_empty();
         let fresh = unusual.edges.iter().filter(|(edge, _)| !self.has_edge(*edge)).count();
-        self.edge_count = match (is_about_new_edges(self.behaviour), is_first) {
+        let adds_up = is_about_new_edges(self.behaviour) || self.behaviour == DetectorName::Policy;
+        self.edge_count = match (adds_up, is_first) {
             (true, false) => self.edge_count + fresh,
             _ => self.edge_count.max(unusual.edges.len()),
         };
@@ -270,8 +316,14 @@ impl Open {
         !seen.is_empty()
     }
 
+    /// Whether it is about this edge: one that is new, where it is about new edges.
     fn has_edge(&self, edge: Edge) -> bool {
-        self.lines.iter().any(|line| line.edge == edge)
+        self.own_lines().any(|line| line.edge == edge)
+    }
+
+    fn own_lines(&self) -> impl Iterator<Item = &Line> {
+        let is_new_only = is_about_new_edges(self.behaviour);
+        self.lines.iter().filter(move |line| !is_new_only || is_about_new_edges(line.detector))
     }
 
     fn count(&mut self, edges: &[EdgeCounts]) {

@@ -1,9 +1,10 @@
 //! What a finding says: severity, technique, title and sentences. Knows nothing of how it was found.
 
 use crate::DETECTOR_VERSION;
+use crate::breach::NO_POLICY;
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
-use crate::finding::{Line, Open, is_about_new_edges};
+use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
 use crate::network::{Network, Port};
 use crate::report::DetectorName;
 use crate::wording;
@@ -37,7 +38,7 @@ impl Open {
             DetectorName::Scan => usize::from(is_agent),
             DetectorName::Transfer => 1 + has_agent,
             DetectorName::Denied | DetectorName::Failed | DetectorName::Volume | DetectorName::Inflow => has_agent,
-            DetectorName::Policy => 1 + usize::from(self.subject.contains('|') && lead.is_answered),
+            DetectorName::Policy => 1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered)),
         };
         let is_search = is_about_new_edges(self.behaviour) && self.edge_count >= SEARCH_EDGES_MIN;
         let is_worse = matches!(self.behaviour, DetectorName::Chain | DetectorName::Scan);
@@ -110,14 +111,27 @@ impl Open {
             DetectorName::Transfer => format!("{source} moves unusual amounts to or from {destination}{port}"),
             DetectorName::Denied => format!("{source} is denied unusually often, foremost at {destination}{port}"),
             DetectorName::Failed => format!("{source} fails unusually often, foremost at {destination}{port}"),
-            DetectorName::Scan => format!("{source} scans the network"),
+            DetectorName::Scan => {
+                let several = wording::plural(self.edge_count as u64, "new destination");
+                format!("{source} scans: {several}, foremost {destination}{port}")
+            }
             DetectorName::Chain => {
                 format!("{source}, itself contacted for the first time before, goes on to {destination}{port}")
             }
-            DetectorName::Policy if self.subject.contains('|') => {
-                format!("{source} contacts {destination}{port} against the declared policy")
+            DetectorName::Policy if self.subject == OTHER_SUBJECTS => {
+                let several = wording::plural(self.edge_count as u64, "more edge");
+                format!("{source} uses {several} against the declared policy, foremost {destination}{port}")
             }
-            DetectorName::Policy => format!("{} has no declared policy", wording::entity(network, entity)),
+            DetectorName::Policy if self.subject == NO_POLICY => {
+                format!("{} has no declared policy", wording::entity(network, entity))
+            }
+            DetectorName::Policy => {
+                let more = match self.edge_count.saturating_sub(1) {
+                    0 => String::new(),
+                    more => format!(" and {}", wording::plural(more as u64, "more destination")),
+                };
+                format!("{source} contacts {destination}{port}{more} against the declared policy")
+            }
             DetectorName::Port => format!("{source} contacts {destination}{port}, which is not usually served"),
             DetectorName::Destination | DetectorName::Carry if self.edge_count > 1 => {
                 let several = self.edge_count;
@@ -168,6 +182,9 @@ impl Open {
             if self.edge_count > self.lines.len() { Vec::new() } else { self.lines.iter().map(edge).collect() };
         let evidence_query = match self.behaviour {
             DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
+            DetectorName::Policy if self.subject != NO_POLICY => {
+                evidence::query_of_breaches(entity, self.first_window, self.last_seen)
+            }
             _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
         };
         Finding {

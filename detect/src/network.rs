@@ -3,7 +3,7 @@
 
 use crate::event::FlowEvent;
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
@@ -63,7 +63,7 @@ pub struct Edge {
 
 impl Edge {
     /// The edge as one number.
-    fn key(self) -> u128 {
+    pub(crate) fn key(self) -> u128 {
         u128::from(self.source) << 64 | u128::from(self.destination) << 32 | u128::from(self.port.code())
     }
 
@@ -101,7 +101,7 @@ pub struct Network {
     entities: Vec<Entity>,
     edges: Vec<Edge>,
     entity_numbers: HashTable<u32>,
-    edge_numbers: HashMap<u128, u32, RandomState>,
+    edge_numbers: HashTable<u32>,
     hasher: RandomState,
 }
 
@@ -139,10 +139,16 @@ impl Network {
 
     /// Number of an edge; met for the first time it gets one.
     pub(crate) fn edge(&mut self, edge: Edge) -> u32 {
-        *self.edge_numbers.entry(edge.key()).or_insert_with(|| {
-            self.edges.push(edge);
-            next_number(self.edges.len() - 1)
-        })
+        let hash = self.hasher.hash_one(edge.key());
+        let edges = &mut self.edges;
+        if let Some(&number) = self.edge_numbers.find(hash, |&number| edges[number as usize] == edge) {
+            return number;
+        }
+        let number = next_number(edges.len());
+        edges.push(edge);
+        let hasher = &self.hasher;
+        self.edge_numbers.insert_unique(hash, number, |&number| hasher.hash_one(edges[number as usize].key()));
+        number
     }
 
     /// The edge of a number.
@@ -157,7 +163,8 @@ impl Network {
             self.entity_numbers.find(hash, |&number| *self.entities[number as usize].name == *name).copied()
         };
         let edge = Edge { source: entity(source)?, destination: entity(destination)?, port };
-        self.edge_numbers.get(&edge.key()).copied()
+        let hash = self.hasher.hash_one(edge.key());
+        self.edge_numbers.find(hash, |&number| self.edges[number as usize] == edge).copied()
     }
 
     /// Order of edges: by name of source, name of destination and port.

@@ -5,7 +5,6 @@ use crate::combine::CauchySum;
 use crate::network::Edge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tradewind_model::Outcome;
 use tradewind_model::entity::EntityKind;
 
 /// The detectors. Those of the edge level come first: their place is their index in [`SourceDigest::tests`].
@@ -285,7 +284,7 @@ pub struct Feedback {
 }
 
 /// What the edge level says at once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Notice {
     /// The first flow of a new edge, or the window's first unanswered flow of an edge that was never answered.
     Contact(Contact),
@@ -299,7 +298,7 @@ pub enum Notice {
 }
 
 /// One flow worth telling at once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Contact {
     /// Name and kind of the source.
     pub source: (String, EntityKind),
@@ -309,8 +308,6 @@ pub struct Contact {
     pub port: crate::network::Port,
     /// Whether the edge is new.
     pub is_new: bool,
-    /// How the flow ended.
-    pub outcome: Outcome,
-    /// What it counts for.
+    /// What the flow counts for: how it ended, its bytes, its time.
     pub counts: EdgeCounts,
 }

@@ -161,8 +161,9 @@ flow_fields! {
     POLICY, "policy", Text, null, "", ["firewall_rule.name", "rule.name", "", ""],
         "The observer's rule that decided, when it is named.";
     // our policy
-    DECLARED_VERDICT, "declared_verdict", Text, null, "allowed, denied", ["", "", "", ""],
-        "What the declared communication policy says of this flow.";
+    DECLARED_VERDICT, "declared_verdict", Text, null, "allowed, denied, unknown", ["", "", "", ""],
+        "What the declared communication policy says of this flow; unknown: it hangs on what was not seen. Null: no policy \
+        was declared when the flow was taken in.";
     DECLARED_RULE, "declared_rule", Text, null, "", ["", "", "", ""], "The rule of the declared policy that decided.";
     DECLARED_POLICY_VERSION, "declared_policy_version", Int64, null, "", ["", "", "", ""],
         "Version of the declared policy that was checked.";

@@ -130,7 +130,12 @@ pub static COVERAGE: Table = Table {
         column("minute", Timestamp, false, "Start of the minute."),
         column("date", Date, false, "Partition: UTC date of `minute`."),
         column("source", Text, false, "Format."),
-        column("observer", Text, true, "Who saw it."),
+        column(
+            "observer",
+            Text,
+            true,
+            "Who saw it. `(others)`, with a whole day as its minute, sums up what goes beyond 250,000 cells of one import.",
+        ),
         column("position", Text, false, "Content hash of the object, or topic/partition."),
         column(
             "records",

@@ -90,6 +90,15 @@ pub enum CommitError {
         #[source]
         source: object_store::Error,
     },
+    /// A data file could not be written through to the disk.
+    #[error("failed to write the files of table {table} through to the disk")]
+    Sync {
+        /// The table.
+        table: &'static str,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
     /// The Delta commit failed.
     #[error("failed to commit to table {table}")]
     Commit {

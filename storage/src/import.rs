@@ -5,6 +5,7 @@
 //! cannot pass each other. The tables before it are written first and once: a later attempt sees by the content hash
 //! that they are there. The ledger after it is completed by whoever comes next (see `ledger`).
 
+use crate::durable;
 use crate::error::{CommitError, LakeError, QueryError};
 use crate::lake::Lake;
 use crate::ledger::{Imported, Ledger, METADATA_KEY};
@@ -297,6 +298,11 @@ impl Lake {
         metadata: Option<serde_json::Value>,
     ) -> Result<Option<i64>, CommitError> {
         let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
+        let root = self.root().join(table.name);
+        let written = |paths: Vec<String>| paths.into_iter().map(|path| root.join(path)).collect();
+        let unsafe_yet = |source| CommitError::Sync { table: table.name, source };
+        let staged = files.iter().map(|file| file.path.clone()).collect();
+        durable::sync(written(staged)).await.map_err(unsafe_yet)?;
         let snapshot = opened.snapshot().map_err(failed)?;
         let log_store = opened.log_store();
         let last = snapshot.transaction_version(&*log_store, TRANSACTION_ID).await.map_err(failed)?;
@@ -314,7 +320,14 @@ impl Lake {
         let committed =
             CommitBuilder::from(properties).with_actions(actions).build(Some(snapshot), log_store, operation).await;
         match committed {
-            Ok(commit) => Ok(Some(i64::try_from(commit.version()).unwrap_or(i64::MAX))),
+            Ok(commit) => {
+                let version = commit.version();
+                // The commit landed, so this is no failure of it: a loss of power may undo it, but not a part of it.
+                if let Err(error) = durable::sync(written(vec![format!("_delta_log/{version:020}.json")])).await {
+                    tracing::warn!(table = table.name, %error, "the commit could not be written through to the disk");
+                }
+                Ok(Some(i64::try_from(version).unwrap_or(i64::MAX)))
+            }
             Err(error) if is_lost_race(&error) => Ok(None),
             Err(error) => Err(failed(error)),
         }

@@ -25,8 +25,8 @@ pub(crate) const METADATA_KEY: &str = "tradewind.import";
 pub struct Imported {
     /// Content hash, and whether its format was recognised.
     objects: HashMap<String, bool>,
-    /// The largest object that came from each path: its size in bytes and its hash.
-    largest: HashMap<String, (i64, String)>,
+    /// The objects that came from each path: size in bytes and hash.
+    by_path: HashMap<String, Vec<(i64, String)>>,
 }
 
 impl Imported {
@@ -55,10 +55,10 @@ impl Imported {
         self.objects.is_empty()
     }
 
-    /// The largest object that came from a path: its size in bytes and its hash.
+    /// The objects that came from a path: size in bytes and hash of each.
     #[must_use]
-    pub fn largest_of(&self, path: &str) -> Option<(i64, &str)> {
-        self.largest.get(path).map(|(bytes, hash)| (*bytes, hash.as_str()))
+    pub fn of_path(&self, path: &str) -> &[(i64, String)] {
+        self.by_path.get(path).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Whether committing the object would bring nothing new.
@@ -72,8 +72,8 @@ impl Imported {
             return false;
         }
         self.objects.insert(object.content_hash.clone(), object.is_recognised());
-        if object.is_recognised() && self.largest_of(&object.path).is_none_or(|(bytes, _)| bytes < object.bytes_in) {
-            self.largest.insert(object.path.clone(), (object.bytes_in, object.content_hash.clone()));
+        if object.is_recognised() {
+            self.by_path.entry(object.path.clone()).or_default().push((object.bytes_in, object.content_hash.clone()));
         }
         true
     }

@@ -3,12 +3,14 @@
 //! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
 mod discard;
+mod durable;
 mod encode;
 pub mod error;
 pub mod findings;
 pub mod import;
 pub mod lake;
 mod ledger;
+pub mod replay;
 pub mod rows;
 pub mod schema;
 pub mod sql;

@@ -6,20 +6,28 @@ pub(crate) mod detect;
 pub(crate) mod findings;
 pub(crate) mod formats;
 pub(crate) mod parse;
+pub(crate) mod policy;
 pub(crate) mod sql;
 
 use crate::args::Command;
 use crate::context::Context;
+use crate::failure;
+
+/// What a demo has left undone that nobody reads to the end: it does its work step by step, as it shows it.
+const DEMO_UNFINISHED: &str = "the steps of the demo that it could not show are not done";
 
 /// Runs the command.
 pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<()> {
     match command {
-        Command::Demo(args) => crate::demo::run(&args, context),
+        Command::Demo(args) => {
+            crate::demo::run(&args, context).map_err(|error| failure::unfinished(error, DEMO_UNFINISHED))
+        }
         Command::Import(args) => crate::import::run(args, context).map(|_summary| ()),
         Command::Parse(args) => parse::run(&args, context),
         Command::Sql(args) => sql::run(args, context),
         Command::Detect(args) => detect::run(&args, context),
         Command::Findings(args) => findings::run(&args, context),
+        Command::Policy(args) => policy::run(&args, context),
         Command::Formats(args) => formats::run(&args, context),
         Command::Config(_) | Command::Completions(_) => unreachable!("main runs these before it reads the settings"),
     }

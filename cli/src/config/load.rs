@@ -12,7 +12,7 @@ use toml::{Spanned, Table, Value};
 /// More faults than this are not told at once.
 const FAULTS_MAX: usize = 50;
 /// Settings that name a file or folder. In a file they are relative to that file.
-const PATHS: &[&str] = &["lake.path", "inventory.file"];
+const PATHS: &[&str] = &["lake.path", "inventory.file", "policy.path"];
 
 /// Where settings come from.
 pub(crate) struct Sources<'a> {
@@ -262,6 +262,7 @@ mod tests {
         assert_eq!(loaded.settings.lake.path, PathBuf::from("lake"));
         assert_eq!(loaded.settings.detect, tradewind_detect::Settings::default());
         assert_eq!(loaded.settings.normalise, tradewind_normalise::Settings::default());
+        assert_eq!(loaded.settings.connect, tradewind_normalise::ConnectSettings::default());
     }
 
     #[test]
@@ -288,7 +289,7 @@ mod tests {
             "[lake]\nfolder = \"x\"\n\n[log]\nlevel = 3\nformat = \"xml\"\n\n[lgo]\n",
             "the configuration has 4 faults\n  \
              tradewind.toml:2: lake.folder: unknown field `folder`, expected `path`\n  \
-             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `detect`, `log`\n  \
+             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `log`\n  \
              tradewind.toml:6: log.format: unknown variant `xml`, expected `text` or `json`\n  \
              tradewind.toml:5: log.level: invalid type: integer `3`, expected a string",
         );

@@ -26,6 +26,8 @@ pub(crate) struct Settings {
     pub(crate) inventory: InventorySettings,
     pub(crate) import: ImportSettings,
     pub(crate) normalise: tradewind_normalise::Settings,
+    pub(crate) connect: tradewind_normalise::ConnectSettings,
+    pub(crate) policy: PolicySettings,
     pub(crate) detect: tradewind_detect::Settings,
     pub(crate) log: LogSettings,
 }
@@ -49,6 +51,21 @@ impl InventorySettings {
     /// The file, if there is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         Some(self.file.as_path()).filter(|file| !file.as_os_str().is_empty())
+    }
+}
+
+/// Section `policy`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PolicySettings {
+    /// Empty: there is none.
+    path: PathBuf,
+}
+
+impl PolicySettings {
+    /// The file or folder, if there is one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        Some(self.path.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 }
 

@@ -83,15 +83,15 @@ fn millisecond_text(time_ms: i64) -> String {
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
-    use super::super::network::generate;
+    use super::super::network::{Scenario, generate};
     use super::*;
     use serde_json::Value;
 
     #[test]
     fn files_are_whole() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::A);
         let files = network.envoy_files();
-        assert_eq!(files, generate(1, 1_768_464_000).envoy_files());
+        assert_eq!(files, generate(1, 1_768_464_000, Scenario::A).envoy_files());
         assert_eq!(files.len(), 8);
         assert_eq!(files[1].0, "istio/shop/istio-proxy_20260115T0830Z.log");
         let rows: Vec<Value> =
@@ -104,14 +104,17 @@ mod tests {
 
     #[test]
     fn the_calls_from_the_pivot_are_there() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::A);
         let story = network.story();
         let text: String = network.envoy_files().into_iter().map(|(_, text)| text).collect();
         let of_pivot = text.lines().filter(|line| line.contains(&format!("\"{}:", story.pivot_address)));
         assert_eq!(of_pivot.count(), story.target_calls as usize);
+        assert!(!text.contains("rbac_access_denied"));
+        let enforced = generate(1, 1_768_464_000, Scenario::C);
+        let text: String = enforced.envoy_files().into_iter().map(|(_, text)| text).collect();
         let denied: Vec<_> = text.lines().filter(|line| line.contains("rbac_access_denied")).collect();
-        assert_eq!(denied.len(), 4, "two services, twice");
-        assert!(denied.iter().all(|line| line.contains(&story.agent_address)));
+        assert!(denied.len() > enforced.story().target_calls as usize);
+        assert!(denied.iter().all(|line| line.contains(&enforced.story().agent_address)));
     }
 
     #[test]

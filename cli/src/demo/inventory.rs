@@ -22,11 +22,11 @@ impl Network {
 
 #[cfg(test)]
 mod tests {
-    use super::super::network::generate;
+    use super::super::network::{Scenario, generate};
 
     #[test]
     fn every_address_has_its_line() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::A);
         let text = network.inventory_csv();
         assert_eq!(text.lines().count(), network.instances.len() + 1);
         for expected in [

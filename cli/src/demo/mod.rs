@@ -5,6 +5,7 @@
 mod envoy_log;
 mod inventory;
 mod network;
+mod policy;
 mod vpc_log;
 
 use crate::args::{Cli, Command, GlobalArgs};
@@ -15,27 +16,33 @@ use crate::failure::usage;
 use crate::output::{counted, line};
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Parser as _};
-use network::{Network, Story};
+use network::{Network, Scenario, Story};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use tradewind_model::time::{DAY, HOUR, SECOND, rfc3339};
 
 /// The configuration of the demo: what a user would write who has an inventory.
-const CONFIG: &str = "[lake]\npath = \"lake\"\n\n[inventory]\nfile = \"inventory.csv\"\n";
+const CONFIG: &str =
+    "[lake]\npath = \"lake\"\n\n[inventory]\nfile = \"inventory.csv\"\n\n[policy]\npath = \"policy.toml\"\n";
 /// The hour of the day at which the made-up traffic begins.
 const START_HOUR: i64 = 9;
 
 /// Show the whole way on a small made-up network, in under a minute
 ///
 /// Makes two hours of traffic of about 40 services, in which one AI agent is taken over and moves towards the payments
-/// service; writes it as AWS VPC flow logs and Envoy access logs; imports these, runs the detectors, and asks three
-/// questions in SQL. Nothing outside of one folder is read or written, and nothing leaves the machine.
+/// service; writes it as AWS VPC flow logs and Envoy access logs; imports these, runs the detectors, checks the declared
+/// communication policy, and asks three questions in SQL. Nothing outside of one folder is read or written, and nothing
+/// leaves the machine.
 #[derive(Args, Debug)]
 pub(crate) struct DemoArgs {
     /// Keep the files in this folder, to go on with them; it must be empty or absent [default: a temporary folder that is
     /// removed]
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
+
+    /// Which story is told
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Scenario::A)]
+    scenario: Scenario,
 
     /// Seed of the made-up traffic
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -46,11 +53,12 @@ pub(crate) fn run(args: &DemoArgs, context: &Context) -> anyhow::Result<()> {
     let began = Instant::now();
     let (folder, temporary) = folder(args.keep.as_deref())?;
     let yesterday = (context.clock.now().div_euclid(DAY) - 1) * DAY;
-    let network = network::generate(args.seed, (yesterday + START_HOUR * HOUR) / SECOND);
+    let network = network::generate(args.seed, (yesterday + START_HOUR * HOUR) / SECOND, args.scenario);
     let demo = Demo { folder, context };
     demo.write(&network)?;
     demo.import()?;
     demo.detect(network.story())?;
+    demo.check_policy()?;
     demo.ask(network.story())?;
     demo.close(temporary.is_none(), began)
 }
@@ -83,7 +91,8 @@ impl Demo<'_> {
         heading("1. A small network")?;
         line(&format!(
             "{services} services and AI agents call each other for two hours, from {}. Proxies in front of some write\n\
-             Envoy access logs; the cloud writes VPC flow logs of the rest. An inventory says what each address is.",
+             Envoy access logs; the cloud writes VPC flow logs of the rest. An inventory says what each address is, and\n\
+             a policy whom the agents may contact and who may contact the payments service and the vault.",
             rfc3339(network.start * SECOND)
         ))?;
         let files = network.vpc_files().into_iter().chain(network.envoy_files());
@@ -94,6 +103,7 @@ impl Demo<'_> {
             self.write_file(&format!("logs/{path}"), &text)?;
         }
         self.write_file("inventory.csv", &network.inventory_csv())?;
+        self.write_file("policy.toml", policy::TEXT)?;
         self.write_file(config::FILE_NAME, CONFIG)?;
         line(&format!(
             "{} with {:.1} MB are in {}/logs.",
@@ -112,29 +122,40 @@ impl Demo<'_> {
         heading("3. Detect: what is not as it was?")?;
         line("The first half hour teaches what is normal. Then every five minutes of every service are judged.")?;
         self.command(&["detect"])?;
-        line(&format!(
-            "What had been hidden in the traffic: at {} the agent {} was taken over and tried {}; at {} it reached\n\
-             {}, and from there {} was called {} times. Meanwhile {} got a new instance, which is no finding.",
-            clock_time(story.taken_over_at),
-            story.agent,
-            counted(story.probed.len(), "service", "services"),
-            clock_time(story.pivoted_at),
-            story.pivot,
-            story.target,
-            story.target_calls,
-            story.deployed,
-        ))
+        let (at, agent) = (clock_time(story.taken_over_at), story.agent);
+        let tried = counted(story.probed.len(), "service", "services");
+        let Story { pivot, target, target_calls, deployed, .. } = story;
+        line(&match story.scenario {
+            Scenario::A => format!(
+                "What had been hidden in the traffic: at {at} the agent {agent} was taken over and tried {tried}; at {}\n\
+                 it reached {pivot}, and from there, at {}, {target} was called for the first of {target_calls} times.\n\
+                 Meanwhile {deployed} got a new instance, which is no finding.",
+                clock_time(story.pivoted_at),
+                clock_time(story.target_from),
+            ),
+            Scenario::C => format!(
+                "What had been hidden in the traffic: at {at} the agent {agent} was taken over and tried {tried}, then\n\
+                 {pivot}, then {target} {target_calls} times. The policy is enforced: all of it was denied, and the logs\n\
+                 tell. Meanwhile {deployed} got a new instance, which is no finding."
+            ),
+        })
+    }
+
+    fn check_policy(&self) -> anyhow::Result<()> {
+        heading("4. Check: what breaks the declared policy?")?;
+        line("Every flow was held against policy.toml when it was imported. The same over the whole period:")?;
+        self.command(&["policy", "check"])
     }
 
     fn ask(&self, story: &Story) -> anyhow::Result<()> {
-        heading("4. Ask: three questions in SQL")?;
+        heading("5. Ask: three questions in SQL")?;
         let (agent, target) = (name_of(story.agent), name_of(story.target));
-        line(&format!("What did {agent} try that did not work?"))?;
+        line(&format!("What did {agent} do that its policy denies?"))?;
         self.command(&[
             "sql",
             &format!(
                 "SELECT dst_entity, dst_port, outcome, count(*) AS flows, min(start_time) AS first FROM flows \
-                 WHERE src_entity LIKE '%/{agent}' AND outcome <> 'allowed' GROUP BY 1, 2, 3 ORDER BY first LIMIT 10"
+                 WHERE src_entity LIKE '%/{agent}' AND declared_verdict = 'denied' GROUP BY 1, 2, 3 ORDER BY first LIMIT 10"
             ),
         ])?;
         line("Which pairs of services talked for the first time after the first hour?")?;

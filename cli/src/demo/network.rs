@@ -8,12 +8,22 @@ mod services;
 mod traffic;
 
 use traffic::{
-    AGENT, DEPLOYED, DEPLOYMENT_MINUTE, LATERAL_MINUTE, MINUTES, Maker, PIVOT, PROBED, SECRETS, SECRETS_MINUTE,
-    TAKEOVER_MINUTE, TARGET, TRANSFER_CALLS, TRANSFER_MINUTES,
+    AGENT, DEPLOYED, DEPLOYMENT_MINUTE, LATERAL_MINUTE, MINUTES, Maker, PIVOT, SECRETS, SECRETS_MINUTE,
+    TAKEOVER_MINUTE, TARGET, TARGET_ATTEMPTS, TRANSFER_CALLS, TRANSFER_MINUTES,
 };
 
 /// Length of what is told, seconds.
 pub(crate) const DURATION_S: i64 = 2 * 3600;
+
+/// Which story is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Scenario {
+    /// A flat network: nothing stops the agent, which reaches the payments service and calls it 847 times
+    #[default]
+    A,
+    /// The same attack where the policy is enforced upstream: all that the agent tries is denied
+    C,
+}
 
 /// A service, an agent or something outside.
 #[derive(Debug)]
@@ -85,10 +95,11 @@ pub(crate) struct Call {
 pub(crate) struct Story {
     pub(crate) agent: &'static str,
     pub(crate) agent_address: String,
+    pub(crate) scenario: Scenario,
     pub(crate) taken_over_at: i64,
-    /// Attempts on services that the agent never used; all were denied.
-    pub(crate) probes: u32,
-    pub(crate) probed: &'static [&'static str],
+    /// Attempts on services that the agent never used: in scenario C all were denied.
+    pub(crate) probes: usize,
+    pub(crate) probed: Vec<&'static str>,
     pub(crate) pivot: &'static str,
     pub(crate) pivot_address: String,
     pub(crate) pivot_port: u16,
@@ -98,6 +109,7 @@ pub(crate) struct Story {
     pub(crate) secrets_at: i64,
     pub(crate) target: &'static str,
     pub(crate) target_port: u16,
+    /// Of the pivot; where the policy is enforced, attempts of the agent.
     pub(crate) target_calls: u32,
     pub(crate) target_from: i64,
     pub(crate) target_until: i64,
@@ -124,6 +136,17 @@ impl Network {
         &self.story
     }
 
+    /// Edges that break the demo's policy, `namespace/name` of both ends.
+    #[cfg(test)]
+    pub(crate) fn planted_edges(&self) -> std::collections::BTreeSet<(&'static str, &'static str)> {
+        let story = &self.story;
+        let of_agent = story.probed.iter().copied().chain([story.pivot]).map(|server| (story.agent, server));
+        match story.scenario {
+            Scenario::A => of_agent.chain([(story.pivot, story.secrets), (story.pivot, story.target)]).collect(),
+            Scenario::C => of_agent.chain([(story.agent, story.target)]).collect(),
+        }
+    }
+
     /// The service of an instance.
     pub(crate) fn service_of(&self, instance: usize) -> &Service {
         &self.services[self.instances[instance].service]
@@ -131,12 +154,12 @@ impl Network {
 }
 
 /// Makes the network. `start` (unix seconds) is rounded down to five minutes, the length of a detection window.
-pub(crate) fn generate(seed: u64, start: i64) -> Network {
+pub(crate) fn generate(seed: u64, start: i64, scenario: Scenario) -> Network {
     let mut maker = Maker::new(seed, start - start.rem_euclid(300));
     for minute in 0..MINUTES {
         maker.ordinary_minute(minute);
     }
-    maker.takeover();
+    maker.takeover(scenario);
     maker.calls.sort_by_key(|call| call.time_ms);
     let first = |name: &str| maker.instances_of(name)[0];
     let address = |instance: usize| maker.instances[instance].address.clone();
@@ -146,9 +169,10 @@ pub(crate) fn generate(seed: u64, start: i64) -> Network {
     let story = Story {
         agent: AGENT,
         agent_address: address(first(AGENT)),
+        scenario,
         taken_over_at: at(TAKEOVER_MINUTE),
-        probes: 2 * u32::try_from(PROBED.len()).expect("a short list"),
-        probed: &PROBED,
+        probes: 2 * maker.probed(scenario).len(),
+        probed: maker.probed(scenario),
         pivot: PIVOT,
         pivot_address: address(first(PIVOT)),
         pivot_port: port(PIVOT),
@@ -157,7 +181,10 @@ pub(crate) fn generate(seed: u64, start: i64) -> Network {
         secrets_at: at(SECRETS_MINUTE),
         target: TARGET,
         target_port: port(TARGET),
-        target_calls: TRANSFER_CALLS,
+        target_calls: match scenario {
+            Scenario::A => TRANSFER_CALLS,
+            Scenario::C => TARGET_ATTEMPTS,
+        },
         target_from: at(TRANSFER_MINUTES.start),
         target_until: at(TRANSFER_MINUTES.end),
         deployed: DEPLOYED,

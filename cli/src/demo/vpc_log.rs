@@ -127,7 +127,7 @@ fn directions(call: &Call) -> Vec<Direction<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::network::generate;
+    use super::super::network::{Scenario, generate};
 
     fn rows(text: &str) -> Vec<Vec<&str>> {
         text.lines().skip(1).map(|line| line.split(' ').collect()).collect()
@@ -135,9 +135,9 @@ mod tests {
 
     #[test]
     fn files_are_whole() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::A);
         let files = network.vpc_files();
-        assert_eq!(files, generate(1, 1_768_464_000).vpc_files());
+        assert_eq!(files, generate(1, 1_768_464_000, Scenario::A).vpc_files());
         assert_eq!(files.len(), 12);
         assert_eq!(
             files[1].0,
@@ -158,17 +158,19 @@ mod tests {
 
     #[test]
     fn rejects_are_the_probes_outside_the_mesh() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::C);
         let text: String = network.vpc_files().into_iter().map(|(_, text)| text).collect();
         let rejected: Vec<_> = text.lines().filter(|line| line.contains(" REJECT ")).collect();
-        assert_eq!(rejected.len(), 10, "five services, twice");
+        let is_meshed = |name: &&&str| ["shop", "payments"].iter().any(|namespace| name.starts_with(namespace));
+        let outside = network.story().probed.iter().filter(|name| !is_meshed(name)).count();
+        assert_eq!(rejected.len(), 2 * outside + 3, "each service twice, and the pivot");
         assert!(rejected.iter().all(|line| line.contains(&format!(" {} ", network.story().agent_address))));
         assert_eq!(text.lines().filter(|line| line.contains("DATA")).count(), 24);
     }
 
     #[test]
     fn a_long_session_is_told_minute_by_minute() {
-        let network = generate(1, 1_768_464_000);
+        let network = generate(1, 1_768_464_000, Scenario::A);
         let text: String = network.vpc_files().into_iter().map(|(_, text)| text).collect();
         let story = network.story();
         let session = |way: &str| {

@@ -1,7 +1,7 @@
 //! Findings as data, in every format of `-o`.
 
 use super::explanation::short_id;
-use crate::output::{self, OutputFormat, line};
+use crate::output::{self, OutputFormat, Record, json, json_pretty, line};
 use anyhow::Context as _;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::json::ReaderBuilder;
@@ -23,12 +23,11 @@ pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Resu
             output::write_batches(format, &batch.schema(), &[batch])
         }
         OutputFormat::Ndjson => {
-            findings.iter().try_for_each(|finding| line(&Value::Object(object(finding)?).to_string()))
+            findings.iter().try_for_each(|finding| line(&json(&Record::new(FINDINGS.fields, object(finding)?))?))
         }
         OutputFormat::Json => {
-            let objects = findings.iter().map(|finding| object(finding).map(Value::Object));
-            let array = Value::Array(objects.collect::<Result<_, _>>()?);
-            line(&serde_json::to_string_pretty(&array).context("failed to write findings as JSON")?)
+            let records = findings.iter().map(|finding| Ok(Record::new(FINDINGS.fields, object(finding)?)));
+            line(&json_pretty(&records.collect::<anyhow::Result<Vec<_>>>()?)?)
         }
         OutputFormat::Csv | OutputFormat::Parquet => {
             let batch = full(findings)?;
@@ -96,6 +95,16 @@ mod tests {
         assert_eq!(batch.num_columns() + 1, FINDINGS.fields.len());
         assert_eq!(batch.num_rows(), 1);
         assert_eq!(full(&[]).unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn json_has_every_value_in_the_order_of_the_columns() {
+        let object = object(&sample()).unwrap();
+        let text = json(&Record::new(FINDINGS.fields, object.clone())).unwrap();
+        assert_eq!(serde_json::from_str::<Map<String, Value>>(&text).unwrap(), object);
+        let places: Vec<_> =
+            FINDINGS.fields.iter().filter_map(|field| text.find(&format!("\"{}\":", field.name))).collect();
+        assert!(places.is_sorted() && places.len() == object.len(), "{text}");
     }
 
     #[test]

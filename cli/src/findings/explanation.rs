@@ -1,6 +1,6 @@
 //! A finding in words: what was seen, what was expected, since when, and how to see the flows.
 
-use crate::output::printable;
+use crate::output::{printable, printable_query};
 use tradewind_model::Finding;
 use tradewind_model::entity::short_name;
 use tradewind_model::time::rfc3339;
@@ -17,7 +17,7 @@ pub(crate) fn summarise(finding: &Finding) -> String {
     field(&mut text, "expected", &finding.expected);
     field(&mut text, "since", &format!("the baseline exists since {}", rfc3339(finding.baseline_since)));
     field(&mut text, "uncertain", &finding.uncertain);
-    field(&mut text, "sql", &finding.evidence_query);
+    field(&mut text, "sql", &printable_query(&finding.evidence_query));
     field(&mut text, "more", &format!("tradewind findings show {}", short_id(&finding.finding_id)));
     text
 }
@@ -55,7 +55,8 @@ pub(crate) fn explain(finding: &Finding) -> String {
         ));
     }
     if !finding.evidence_query.is_empty() {
-        text.push_str(&format!("\nSQL that shows the flows:\n{};\n", finding.evidence_query.trim_end_matches(';')));
+        let query = printable_query(finding.evidence_query.trim_end_matches(';'));
+        text.push_str(&format!("\nSQL that shows the flows:\n{query};\n"));
     }
     text
 }
@@ -87,6 +88,7 @@ fn field(text: &mut String, name: &str, value: &str) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::output::steers;
     use tradewind_model::Severity;
     use tradewind_model::finding::Observation;
 
@@ -146,5 +148,22 @@ pub(super) mod tests {
         assert!(text.contains("1. helper -> payments:8443 (destination, p = 0.250)"), "{text}");
         assert!(text.ends_with("SQL that shows the flows:\nSELECT * FROM flows;\n"), "{text}");
         assert!(!text.contains('\u{1b}'), "{text}");
+    }
+
+    #[test]
+    fn what_a_log_says_cannot_steer_the_terminal() {
+        const HOSTILE: &str = "o\u{1b}[2J\u{9b}31m";
+        let mut finding = sample();
+        finding.entity = format!("-/shop/service/{HOSTILE}");
+        for text in [&mut finding.title, &mut finding.observed, &mut finding.expected, &mut finding.uncertain] {
+            text.push_str(HOSTILE);
+        }
+        finding.observations[0].src_entity.clone_from(&finding.entity);
+        finding.evidence_query = format!("SELECT * FROM flows WHERE src_entity = '{}'", finding.entity);
+        for text in [summarise(&finding), explain(&finding)] {
+            assert!(!text.contains(|character| steers(character) && character != '\n'), "{text:?}");
+            let query = "src_entity = ('-/shop/service/o' || chr(27) || '[2J' || chr(155) || '31m')";
+            assert!(text.contains(query), "{text}");
+        }
     }
 }

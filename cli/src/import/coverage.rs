@@ -4,10 +4,15 @@ use super::object::Object;
 use std::collections::BTreeMap;
 use tradewind_formats::contract::Gaps;
 use tradewind_model::dictionary::Dictionary;
-use tradewind_model::flow::{END_TIME, OBSERVER, POSITION, SOURCE};
-use tradewind_model::time::MINUTE;
+use tradewind_model::flow::{DATE, END_TIME, OBSERVER, POSITION, SOURCE};
+use tradewind_model::time::{DAY, MINUTE};
 use tradewind_model::{FlowBatch, NULL_CODE};
 use tradewind_storage::Coverage;
+
+/// Cells that are kept apart at most, per worker and group: some 100 MB when they become rows.
+const CELLS_MAX: usize = 250_000;
+/// Stands for observers that are not told apart.
+const OTHERS: &str = "(others)";
 
 /// Minute of an observer. Codes are those of [`Minutes::texts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,11 +36,13 @@ impl Minutes {
     pub(super) fn add_flows(&mut self, flows: &FlowBatch) {
         let rows = flows.len();
         let [observers, sources, positions] = [OBSERVER, SOURCE, POSITION].map(|column| flows.text(column).codes(rows));
-        let times = flows.num(END_TIME).values(rows);
+        let (times, dates) = (flows.num(END_TIME).values(rows), flows.num(DATE).values(rows));
         // Logs are in order of time, more or less: each observer's count stays in its cell for a minute.
         let mut open: Vec<Open> = vec![Open::default(); flows.text(OBSERVER).dictionary().len() + 1];
         for row in 0..rows {
-            let minute = times[row].div_euclid(MINUTE) * MINUTE;
+            // A time that is not sound counts where the row is kept: on the day of its ingest.
+            let is_sound = times[row].div_euclid(DAY) == dates[row];
+            let minute = if is_sound { times[row].div_euclid(MINUTE) * MINUTE } else { dates[row] * DAY };
             let cell = &mut open[observers[row] as usize];
             if cell.flows > 0 && (cell.minute, cell.position, cell.source) == (minute, positions[row], sources[row]) {
                 cell.flows += 1;
@@ -61,7 +68,16 @@ impl Minutes {
             minute: cell.minute,
             gap_reason: NULL_CODE,
         };
-        *self.counts.entry(key).or_default() += cell.flows;
+        self.count(key, cell.flows);
+    }
+
+    /// Adds to a cell. When there are too many, further ones are one a day and object, under [`OTHERS`].
+    fn count(&mut self, mut key: Key, count: u64) {
+        if self.counts.len() >= CELLS_MAX && !self.counts.contains_key(&key) {
+            key.observer = self.code(Some(OTHERS));
+            key.minute = key.minute.div_euclid(DAY) * DAY;
+        }
+        *self.counts.entry(key).or_default() += count;
     }
 
     /// Counts records that state missing data.
@@ -74,7 +90,7 @@ impl Minutes {
                 minute,
                 gap_reason: self.code(Some(reason)),
             };
-            *self.counts.entry(key).or_default() += count;
+            self.count(key, count);
         }
     }
 
@@ -92,7 +108,7 @@ impl Minutes {
                 minute: key.minute,
                 gap_reason: self.code(other.texts.get(key.gap_reason)),
             };
-            *self.counts.entry(key).or_default() += count;
+            self.count(key, *count);
         }
     }
 

@@ -1,6 +1,7 @@
 //! One attempt at a group of inputs: readers and workers as threads, and what they made.
 
 use super::inputs::Input;
+use super::memory::Memory;
 use super::object::{Failure, Object};
 use super::progress::Progress;
 use super::reader::{self, Job};
@@ -8,12 +9,13 @@ use super::stop::Stop;
 use super::worker::{Made, Worker};
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tradewind_formats::FormatChoice;
 use tradewind_normalise::Normaliser;
+use tradewind_policy::PolicySet;
 use tradewind_storage::{Import, Imported, Stager};
 
 /// Largest buffer that is kept for the next chunk.
@@ -24,6 +26,9 @@ const BUFFER_BYTES_MAX: usize = 2 << 20;
 pub(super) struct Pipeline {
     pub(super) stager: Stager,
     pub(super) normaliser: Normaliser,
+    pub(super) memory: Memory,
+    /// What traffic is allowed by declaration, if it is declared.
+    pub(super) policy: Option<PolicySet>,
     pub(super) wanted: FormatChoice,
     pub(super) threads: usize,
     /// When the import began. Microseconds UTC.
@@ -40,6 +45,8 @@ pub(super) struct Shared<'a> {
     inputs: &'a [Input],
     next: AtomicUsize,
     known: &'a Imported,
+    /// Hashes of objects that fail, and why.
+    condemned: &'a HashMap<String, String>,
     /// Set when a worker failed: there is no use in reading on.
     is_broken: AtomicBool,
     state: Mutex<State>,
@@ -56,8 +63,15 @@ struct State {
 }
 
 impl<'a> Shared<'a> {
-    pub(super) fn next_input(&self) -> Option<&'a Input> {
-        self.inputs.get(self.next.fetch_add(1, Ordering::Relaxed))
+    /// The next input and its place in the group.
+    pub(super) fn next_input(&self) -> Option<(usize, &'a Input)> {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        self.inputs.get(index).map(|input| (index, input))
+    }
+
+    /// Why objects with this hash fail, where one did.
+    pub(super) fn condemned(&self, content_hash: &str) -> Option<&'a str> {
+        self.condemned.get(content_hash).map(String::as_str)
     }
 
     pub(super) fn is_stopped(&self) -> bool {
@@ -74,9 +88,9 @@ impl<'a> Shared<'a> {
         self.known.is_unrecognised(content_hash)
     }
 
-    /// Size and hash of what was imported from the same path before, the largest if it was several times.
-    pub(super) fn earlier(&self, path: &str) -> Option<(i64, &'a str)> {
-        self.known.largest_of(path)
+    /// Sizes and hashes of what was imported from the same path before.
+    pub(super) fn earlier(&self, path: &str) -> &'a [(i64, String)] {
+        self.known.of_path(path)
     }
 
     pub(super) fn finished(&self, object: Arc<Object>) {
@@ -135,16 +149,22 @@ impl Attempt {
 }
 
 impl Pipeline {
-    /// Reads and writes a group of inputs, leaving out what is `known`.
+    /// Reads and writes a group of inputs, leaving out what is `known`; the `condemned` ones fail again.
     ///
     /// # Errors
     /// When data files cannot be written; those that were are removed.
-    pub(super) fn run(&self, inputs: &[Input], known: &Imported) -> anyhow::Result<Attempt> {
+    pub(super) fn run(
+        &self,
+        inputs: &[Input],
+        known: &Imported,
+        condemned: &HashMap<String, String>,
+    ) -> anyhow::Result<Attempt> {
         let shared = Shared {
             pipeline: self,
             inputs,
             next: AtomicUsize::new(0),
             known,
+            condemned,
             is_broken: AtomicBool::new(false),
             state: Mutex::default(),
             buffers: Mutex::default(),

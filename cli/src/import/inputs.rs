@@ -53,14 +53,18 @@ pub(super) struct Found {
     files: BTreeSet<PathBuf>,
     /// What lies in folders and holds no log, and what it is.
     left_out: BTreeMap<PathBuf, &'static str>,
+    /// The lake, which is no log.
+    lake: Option<PathBuf>,
 }
 
 /// Makes the list of inputs: every file once, in order of its name. What cannot be read is told, not skipped silently.
+/// Below a folder, links that lead out of it and the `lake` itself are left out: whoever may write logs there does not
+/// choose what else is read.
 ///
 /// # Errors
 /// A path that does not exist or a pattern that matches nothing: most likely a slip of the pen.
-pub(super) fn expand(paths: &[String]) -> anyhow::Result<Found> {
-    let mut found = Found::default();
+pub(super) fn expand(paths: &[String], lake: &Path) -> anyhow::Result<Found> {
+    let mut found = Found { lake: std::fs::canonicalize(lake).ok(), ..Found::default() };
     for path in paths {
         if path == STANDARD_INPUT {
             found.inputs.push(standard_input()?);
@@ -119,8 +123,16 @@ impl Found {
             self.files.insert(path.to_owned());
             return;
         }
+        let base = match std::fs::canonicalize(path) {
+            Ok(base) => base,
+            Err(error) => return self.failed(path, &error),
+        };
         let mut folders = vec![path.to_owned()];
         while let Some(folder) = folders.pop() {
+            if self.lake.is_some() && std::fs::canonicalize(&folder).ok() == self.lake {
+                self.left_out.insert(folder, "the lake");
+                continue;
+            }
             let entries = match std::fs::read_dir(&folder) {
                 Ok(entries) => entries,
                 Err(error) => {
@@ -131,7 +143,7 @@ impl Found {
             for entry in entries {
                 match entry.and_then(|entry| Ok((entry.path(), entry.file_type()?))) {
                     Ok((path, kind)) if kind.is_dir() => folders.push(path),
-                    Ok((path, kind)) if kind.is_symlink() => self.add_link(path),
+                    Ok((path, kind)) if kind.is_symlink() => self.add_link(path, &base),
                     Ok((path, kind)) if kind.is_file() => {
                         self.files.insert(path);
                     }
@@ -144,7 +156,11 @@ impl Found {
         }
     }
 
-    fn add_link(&mut self, path: PathBuf) {
+    fn add_link(&mut self, path: PathBuf, base: &Path) {
+        if std::fs::canonicalize(&path).is_ok_and(|target| !target.starts_with(base)) {
+            self.left_out.insert(path, "a link out of the folder");
+            return;
+        }
         match std::fs::metadata(&path) {
             Ok(metadata) if metadata.is_file() => {
                 self.files.insert(path);

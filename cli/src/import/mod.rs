@@ -7,6 +7,7 @@
 mod coverage;
 mod group;
 mod inputs;
+mod memory;
 mod object;
 mod progress;
 mod reader;
@@ -23,8 +24,9 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use group::{Attempt, Pipeline};
 use inputs::Input;
+use memory::Memory;
 use progress::Progress;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 use stop::Stop;
 use tradewind_formats::FormatChoice;
@@ -84,7 +86,7 @@ pub(crate) fn run(args: ImportArgs, context: &Context) -> anyhow::Result<Summary
 pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Summary> {
     let started = Instant::now();
     let mut summary = Summary::new(context.lake());
-    let found = inputs::expand(&args.paths)?;
+    let found = inputs::expand(&args.paths, context.lake())?;
     summary.notes.extend(found.note());
     summary.failures.extend(found.failures);
     summary.files = found.inputs.len() + summary.failures.len();
@@ -92,13 +94,22 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     let stop = Stop::on_signals(context);
     let lake = context.runtime.block_on(Lake::open_or_create(context.lake()))?;
     let known = context.runtime.block_on(lake.imported()).context("failed to read what was imported before")?;
+    let ingest_time = context.clock.now();
     let importer = Importer {
         pipeline: Pipeline {
             stager: context.runtime.block_on(lake.stager(context.runtime.handle().clone()))?,
             normaliser: crate::normaliser::from_settings(&context.settings)?,
+            memory: Memory::new(
+                context.settings.connect.clone(),
+                lake.clone(),
+                context.runtime.handle().clone(),
+                ingest_time,
+                !known.is_empty(),
+            ),
+            policy: crate::policy::from_settings(&context.settings)?,
             wanted: args.input_format.clone().unwrap_or_else(|| context.settings.import.input_format.clone()),
             threads: args.threads.unwrap_or_else(processors).clamp(1, 256),
-            ingest_time: context.clock.now(),
+            ingest_time,
             progress: Progress::start(&found.inputs, context.shows_progress(), args.quiet),
             stop,
         },
@@ -112,6 +123,13 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
             summary.interrupted = true;
             break;
         }
+    }
+    let forgotten = importer.pipeline.memory.forgotten();
+    if forgotten > 0 {
+        summary.notes.insert(format!(
+            "{forgotten} connections were forgotten to bound memory ([connect] connections_max); what came later of them \
+             counts again"
+        ));
     }
     importer.pipeline.progress.finish();
     importer.pipeline.stop.disarm();
@@ -128,8 +146,9 @@ struct Importer<'a> {
 impl Importer<'_> {
     /// Imports one group: again and again, each time without what turned out to be in the lake or to be unreadable.
     fn group(&self, mut inputs: Vec<Input>, known: &mut Imported, summary: &mut Summary) -> anyhow::Result<()> {
+        let mut condemned = HashMap::new();
         loop {
-            let attempt = self.pipeline.run(&inputs, known)?;
+            let attempt = self.pipeline.run(&inputs, known, &condemned)?;
             let stager = &self.pipeline.stager;
             if self.pipeline.stop.is_set() {
                 attempt.discard(stager);
@@ -137,10 +156,16 @@ impl Importer<'_> {
             }
             if attempt.is_tainted() {
                 // Rows of a file that failed in the middle are among the others: begin again without it.
-                let failed: HashSet<_> = attempt.failures.iter().map(|failure| failure.path.clone()).collect();
-                inputs.retain(|input| !failed.contains(&input.name()));
+                let failed: HashSet<usize> = attempt.failures.iter().map(|failure| failure.index).collect();
+                inputs =
+                    (0..).zip(inputs).filter(|(index, _)| !failed.contains(index)).map(|(_, input)| input).collect();
+                // The same bytes under other names fail at once in the next attempt, not one name an attempt.
+                let hashes =
+                    attempt.failures.iter().filter_map(|failed| Some((failed.condemned.clone()?, &failed.error)));
+                condemned.extend(hashes.map(|(hash, error)| (hash, error.clone())));
                 summary.failures.extend(attempt.failures.iter().map(object::Failure::told));
                 attempt.discard(stager);
+                self.pipeline.memory.rebuild()?;
                 continue;
             }
             match self.commit(&attempt)? {
@@ -155,6 +180,7 @@ impl Importer<'_> {
                     tracing::info!(objects = hashes.len(), "another import brought these first");
                     *known = self.context.runtime.block_on(self.lake.imported())?;
                     self.discard_uncommitted(&attempt);
+                    self.pipeline.memory.rebuild()?;
                 }
             }
         }

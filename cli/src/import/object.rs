@@ -9,6 +9,8 @@ use tradewind_storage::ImportedObject;
 /// An object whose records are being decoded, perhaps by several threads.
 #[derive(Debug)]
 pub(super) struct Object {
+    /// Which input of the group it is.
+    index: usize,
     /// What the user calls it.
     name: String,
     /// Where it was found.
@@ -27,8 +29,9 @@ pub(super) struct Object {
 }
 
 impl Object {
-    pub(super) fn new(input: &Input, content_hash: String, bytes: u64) -> Self {
+    pub(super) fn new(index: usize, input: &Input, content_hash: String, bytes: u64) -> Self {
         Self {
+            index,
             name: input.name(),
             path: input.path(),
             content_hash,
@@ -66,7 +69,8 @@ impl Object {
             "{detail}; nothing of it was imported. Fetch it again, or import what can be read of it by unpacking it \
              to standard input (`gzip -dc FILE | tradewind import -`)"
         );
-        Some(Failure { path: self.name.clone(), error, is_partial: true })
+        let condemned = Some(self.content_hash.clone());
+        Some(Failure { index: self.index, path: self.name.clone(), error, is_partial: true, condemned })
     }
 
     /// Its row of the ledger.
@@ -98,12 +102,16 @@ pub(super) struct Stamp {
 /// An input that could not be imported.
 #[derive(Clone, Debug)]
 pub(super) struct Failure {
+    /// Which input of the group it is.
+    pub(super) index: usize,
     /// Where it is.
     pub(super) path: String,
     /// Why.
     pub(super) error: String,
     /// Whether records of it were decoded before it failed.
     pub(super) is_partial: bool,
+    /// The hash of bytes that fail wherever they are.
+    pub(super) condemned: Option<String>,
 }
 
 impl Failure {

@@ -31,50 +31,58 @@ pub(super) enum Job {
     },
     /// Input that is no record.
     Reject { object: Arc<Object>, reject: Reject },
-    /// A whole Parquet file.
-    Parquet { object: Arc<Object>, file: File },
+    /// A whole Parquet file, unpacked; the input itself and its stamp tell whether it changed meanwhile.
+    Parquet { object: Arc<Object>, file: File, read: File, stamp: Stamp },
 }
 
 /// Reads inputs until there are no more, or the import is to stop.
 pub(super) fn read(shared: &Shared<'_>, jobs: &Sender<Job>) {
-    while let Some(input) = shared.next_input() {
+    while let Some((index, input)) = shared.next_input() {
         if shared.is_stopped() {
             return;
         }
         let mut is_partial = false;
-        match read_one(input, shared, jobs, &mut is_partial) {
+        match read_one((index, input), shared, jobs, &mut is_partial) {
             Ok(Some(object)) => shared.finished(object),
             Ok(None) => shared.skipped(),
-            Err(error) => shared.failed(Failure { path: input.name(), error: format!("{error:#}"), is_partial }),
+            Err(error) => shared.failed(Failure {
+                index,
+                path: input.name(),
+                error: format!("{error:#}"),
+                is_partial,
+                condemned: None,
+            }),
         }
     }
 }
 
 /// None: the lake has these bytes already, or another input of this import brings them.
 fn read_one(
-    input: &Input,
+    (index, input): (usize, &Input),
     shared: &Shared<'_>,
     jobs: &Sender<Job>,
     is_partial: &mut bool,
 ) -> anyhow::Result<Option<Arc<Object>>> {
     let file = inputs::open(input)?;
     let stamp = stamp(&file)?;
-    let path = input.path();
-    let earlier = shared.earlier(&path).and_then(|(bytes, hash)| Some((u64::try_from(bytes).ok()?, hash)));
-    let (hash, start) = hash(&file, stamp.bytes, earlier.map(|(bytes, _)| bytes))?;
+    let earlier = earlier(shared.earlier(&input.path()), stamp.bytes);
+    let (hash, grown_from) = hash(&file, stamp.bytes, &earlier)?;
+    if let Some(error) = shared.condemned(&hash) {
+        bail!("{error}");
+    }
     if !shared.claim(&hash) {
         shared.pipeline.progress.add(stamp.bytes);
         return Ok(None);
     }
     // From here on the bytes are claimed: another input with the same ones was skipped, and must have its turn.
     *is_partial = true;
-    if let Some((bytes, _)) = earlier.filter(|(bytes, hash)| *bytes < stamp.bytes && start.as_deref() == Some(*hash)) {
+    if let Some(bytes) = grown_from {
         bail!(
             "it has grown since it was imported: its first {bytes} bytes are in the lake, and would be counted twice; \
              import files that are complete"
         );
     }
-    let mut object = Object::new(input, hash, stamp.bytes);
+    let mut object = Object::new(index, input, hash, stamp.bytes);
     let counted =
         Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
     let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
@@ -88,7 +96,8 @@ fn read_one(
             match chosen.framing {
                 Framing::Parquet => {
                     let file = source::parquet_file(&opened, inputs::open(input)?)?;
-                    send(Job::Parquet { object: Arc::clone(&object), file })?;
+                    let read = inputs::open(input)?;
+                    send(Job::Parquet { object: Arc::clone(&object), file, read, stamp })?;
                 }
                 Framing::Text(_) => read_text(&mut opened, &object, shared, &send)?,
             }
@@ -177,18 +186,26 @@ fn read_nothing(
     Ok(())
 }
 
-fn stamp(file: &File) -> io::Result<Stamp> {
+pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
     let metadata = file.metadata()?;
     Ok(Stamp { bytes: metadata.len(), modified: metadata.modified().ok() })
 }
 
-/// BLAKE3 of the first `bytes` bytes, and of the first `start` bytes.
-fn hash(file: &File, bytes: u64, start: Option<u64>) -> io::Result<(String, Option<String>)> {
+/// Objects that came from the same path and are shorter than `bytes`, by size.
+fn earlier(objects: &[(i64, String)], bytes: u64) -> Vec<(u64, &str)> {
+    let sizes = objects.iter().filter_map(|(size, hash)| Some((u64::try_from(*size).ok()?, hash.as_str())));
+    let mut shorter: Vec<_> = sizes.filter(|(size, _)| (1..bytes).contains(size)).collect();
+    shorter.sort_unstable();
+    shorter
+}
+
+/// BLAKE3 of the first `bytes` bytes; and the size of the longest of the `earlier` objects that these begin with.
+fn hash(file: &File, bytes: u64, earlier: &[(u64, &str)]) -> io::Result<(String, Option<u64>)> {
     let mut hasher = blake3::Hasher::new();
-    let mut of_start = None;
+    let mut grown_from = None;
     let mut buffer = vec![0; HASH_BYTES];
     let mut reader = file;
-    for (until, is_start) in [(start.filter(|start| *start < bytes).unwrap_or(0), true), (bytes, false)] {
+    for (until, known) in earlier.iter().map(|&(size, hash)| (size, Some(hash))).chain([(bytes, None)]) {
         let mut part = reader.take(until.saturating_sub(hasher.count()));
         loop {
             match part.read(&mut buffer) {
@@ -201,11 +218,11 @@ fn hash(file: &File, bytes: u64, start: Option<u64>) -> io::Result<(String, Opti
             }
         }
         reader = part.into_inner();
-        if is_start && start.is_some_and(|start| start < bytes) {
-            of_start = Some(hasher.finalize().to_hex().to_string());
+        if known.is_some_and(|known| *hasher.finalize().to_hex() == *known) {
+            grown_from = Some(until);
         }
     }
-    Ok((hasher.finalize().to_hex().to_string(), of_start))
+    Ok((hasher.finalize().to_hex().to_string(), grown_from))
 }
 
 /// Tells the progress how much was read.

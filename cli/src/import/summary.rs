@@ -1,7 +1,7 @@
 //! What an import did, for a person and for a program.
 
 use super::group::Attempt;
-use crate::output::OutputFormat;
+use crate::output::{self, OutputFormat, json, json_pretty, printable};
 use anyhow::Context as _;
 use indicatif::{HumanBytes, HumanCount};
 use serde::Serialize;
@@ -113,20 +113,20 @@ impl Summary {
     /// Prints it to standard output.
     pub(super) fn print(&self, output: Option<OutputFormat>) -> anyhow::Result<()> {
         let text = match output {
-            Some(OutputFormat::Json) => serde_json::to_string_pretty(self)? + "\n",
-            Some(OutputFormat::Ndjson) => serde_json::to_string(self)? + "\n",
+            Some(OutputFormat::Json) => json_pretty(self)? + "\n",
+            Some(OutputFormat::Ndjson) => json(self)? + "\n",
             _ => self.text(),
         };
         std::io::stdout().lock().write_all(text.as_bytes()).context("failed to write the summary")
     }
 
-    /// The summary for a person.
+    /// The summary for a person: names of files and what their first lines say are made harmless for a terminal.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "imported {} of {} into {}\n",
             HumanCount(self.imported as u64),
             files(self.files),
-            self.lake
+            printable(&self.lake)
         );
         if self.files_skipped > 0 {
             let again = if self.files_skipped == self.files { "; nothing was added" } else { "" };
@@ -137,7 +137,7 @@ impl Summary {
         }
         for format in &self.formats {
             text += &match format.source {
-                Some(source) => format!("  {} as {source}: {}\n", files(format.files), format.reason),
+                Some(source) => format!("  {} as {source}: {}\n", files(format.files), printable(&format.reason)),
                 None if format.reason == EMPTY => format!("  {} without a record\n", files(format.files)),
                 None => format!(
                     "  {} not recognised: see dead_letters; `tradewind parse FILE` says why, `--input-format` says what \
@@ -147,7 +147,7 @@ impl Summary {
             };
         }
         for note in &self.notes {
-            text += &format!("  note: {note}\n");
+            text += &format!("  note: {}\n", printable(note));
         }
         text += &format!(
             "  {} = {} + {} rejected + {}\n",
@@ -172,7 +172,7 @@ impl Summary {
             self.seconds
         );
         for failed in &self.failures {
-            text += &format!("  failed: {}: {}\n", failed.path, failed.error);
+            text += &format!("  failed: {}: {}\n", printable(&failed.path), printable(&failed.error));
         }
         text
     }
@@ -184,5 +184,35 @@ fn files(count: usize) -> String {
 
 /// A number and what it counts.
 fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", HumanCount(count), if count == 1 { "" } else { "s" })
+    output::counted(usize::try_from(count).unwrap_or(usize::MAX), what, &format!("{what}s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::steers;
+
+    #[test]
+    fn names_of_files_cannot_steer_the_terminal() {
+        let hostile = "a\u{1b}[2J\u{9b}31m\nb";
+        let summary = Summary {
+            lake: hostile.to_owned(),
+            formats: vec![FormatUse { source: Some("envoy"), reason: hostile.to_owned(), files: 1 }],
+            notes: BTreeSet::from([hostile.to_owned()]),
+            failures: vec![Failed { path: hostile.to_owned(), error: hostile.to_owned() }],
+            ..Summary::default()
+        };
+        let text = summary.text();
+        assert!(!text.contains(|character| steers(character) && character != '\n'), "{text:?}");
+        assert_eq!(text.matches("a\\u{1b}[2J\\u{9b}31m\\nb").count(), 5, "{text}");
+    }
+
+    #[test]
+    fn one_is_told_as_one() {
+        let summary = Summary { files: 1, records: 1, flows: 1, gaps: 1, ..Summary::default() };
+        assert!(summary.text().contains("0 of 1 file into"), "{}", summary.text());
+        assert!(summary.text().contains("  1 record = 1 flow + 0 rejected + 1 gap\n"), "{}", summary.text());
+        let summary = Summary { files: 2, records: 1_000, ..Summary::default() };
+        assert!(summary.text().contains("  1,000 records = 0 flows + 0 rejected + 0 gaps\n"), "{}", summary.text());
+    }
 }

@@ -3,13 +3,14 @@
 use super::coverage::Minutes;
 use super::group::Pipeline;
 use super::object::Object;
-use super::reader::Job;
+use super::reader::{self, Job};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tradewind_formats::aws_vpc::decode_parquet;
 use tradewind_formats::contract::{Counts, Decoded, Reject};
 use tradewind_model::flow::POSITION;
-use tradewind_normalise::{Context, Scratch, storage_order};
+use tradewind_normalise::{ConnectScratch, Context, Scratch, storage_order};
+use tradewind_policy::PolicyScratch;
 use tradewind_storage::{CommitError, DeadLetter, StagedFile};
 
 /// Rows of a data file.
@@ -37,6 +38,8 @@ pub(super) struct Worker<'a> {
     pipeline: &'a Pipeline,
     decoded: Decoded,
     scratch: Scratch,
+    connect_scratch: ConnectScratch,
+    policy_scratch: PolicyScratch,
     dead_letter_bytes: usize,
     pub(super) made: Made,
 }
@@ -47,6 +50,8 @@ impl<'a> Worker<'a> {
             pipeline,
             decoded: Decoded::default(),
             scratch: Scratch::default(),
+            connect_scratch: ConnectScratch::default(),
+            policy_scratch: PolicyScratch::default(),
             dead_letter_bytes: 0,
             made: Made::default(),
         }
@@ -65,7 +70,7 @@ impl<'a> Worker<'a> {
                 object.add(Counts { records: 1, rejected: 1, ..Counts::default() });
                 self.keep(&object, reject)?;
             }
-            Job::Parquet { object, file } => {
+            Job::Parquet { object, file, read, stamp } => {
                 // A batch holds rows of one decoder call only, so that it can be given away whole.
                 self.flush()?;
                 decode_parquet(file, PARQUET_ROWS, &mut |part| {
@@ -73,6 +78,9 @@ impl<'a> Worker<'a> {
                     self.settle(&object, 0)?;
                     self.flush()
                 })?;
+                if reader::stamp(&read)? != stamp {
+                    object.set_damage("it changed while it was read".to_owned());
+                }
             }
         }
         Ok(Vec::new())
@@ -140,6 +148,10 @@ impl<'a> Worker<'a> {
         }
         let context = Context { ingest_time: self.pipeline.ingest_time, retention: None };
         self.pipeline.normaliser.apply(flows, &mut self.scratch, &context);
+        self.pipeline.memory.connect(flows, &mut self.connect_scratch)?;
+        if let Some(policy) = &self.pipeline.policy {
+            policy.check(flows, &mut self.policy_scratch);
+        }
         self.made.coverage.add_flows(flows);
         let order = storage_order(flows);
         self.made.files.extend(self.pipeline.stager.stage(flows, &order)?);

@@ -1,13 +1,21 @@
 //! How results are written: one writer for each format over a stream of record batches.
 //!
-//! Memory is bounded: a table is laid out from its first rows only, all other formats are written as the rows come.
+//! Memory is bounded: a table is laid out from the beginnings of its first cells only, all other formats are written as the
+//! rows come.
 
 mod parquet;
+mod query;
+mod record;
 mod table;
+mod terminal;
 mod text;
 mod times;
 
-pub(crate) use table::plain as printable;
+pub(crate) use query::printable_query;
+pub(crate) use record::{Record, json, json_pretty};
+#[cfg(test)]
+pub(crate) use terminal::steers;
+pub(crate) use terminal::{printable, printable_lines};
 
 use crate::failure::usage;
 use anyhow::Context as _;
@@ -17,16 +25,19 @@ use clap::ValueEnum;
 use futures::{Stream, StreamExt as _};
 use std::io::{self, BufWriter, IsTerminal as _, Write};
 
+/// Width of a terminal that does not tell it.
+const WIDTH_DEFAULT: u16 = 80;
+
 /// The formats of `-o`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// Columns for reading, cut to the width of the terminal
+    /// Columns for reading: cut to the width of the terminal, and to 200 characters a cell and 10,000 rows everywhere
     Table,
     /// One JSON array
     Json,
     /// One JSON object a line
     Ndjson,
-    /// CSV with a header line
+    /// CSV with a header line; texts are written as they are
     Csv,
     /// An Apache Parquet file
     Parquet,
@@ -62,7 +73,7 @@ pub(crate) fn writer(
         OutputFormat::Table => Box::new(table::TableWriter::new(schema, out, width)),
         OutputFormat::Json => Box::new(text::TextWriter::json(out)),
         OutputFormat::Ndjson => Box::new(text::TextWriter::ndjson(out)),
-        OutputFormat::Csv => Box::new(text::TextWriter::csv(schema, out)?),
+        OutputFormat::Csv => Box::new(text::TextWriter::csv(schema, out, width.is_some())?),
         OutputFormat::Parquet => Box::new(parquet::ParquetWriter::new(schema, out)?),
     })
 }
@@ -77,9 +88,14 @@ pub(crate) fn to_standard_output(format: OutputFormat, schema: &SchemaRef) -> an
     writer(format, schema, standard_output(), terminal_width())
 }
 
+/// A writer of a table to standard output that leaves out columns without any value.
+pub(crate) fn sparse_table(schema: &SchemaRef) -> Box<dyn BatchWriter> {
+    Box::new(table::TableWriter::new(schema, standard_output(), terminal_width()).without_empty_columns())
+}
+
 /// Width of the terminal that standard output is, if it is one.
-pub(crate) fn terminal_width() -> Option<u16> {
-    if io::stdout().is_terminal() { comfy_table::Table::new().width() } else { None }
+fn terminal_width() -> Option<u16> {
+    io::stdout().is_terminal().then(|| comfy_table::Table::new().width().unwrap_or(WIDTH_DEFAULT))
 }
 
 /// Writes all batches of a stream to standard output and says the number of rows on standard error where a person reads.
@@ -123,9 +139,10 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout().lock(), "{text}").context("failed to write to standard output")
 }
 
-/// Writes a line for a person to standard error. That it cannot be written is no reason to stop.
+/// Writes a line for a person to standard error, without what steers the terminal. That it cannot be written is no reason
+/// to stop.
 pub(crate) fn note(text: &str) {
-    writeln!(io::stderr().lock(), "{text}").ok();
+    writeln!(io::stderr().lock(), "{}", printable_lines(text)).ok();
 }
 
 /// `1 row`, `1,234 rows`.
@@ -214,6 +231,37 @@ mod tests {
                 "       │ 1234567 │       │                      │           \n",
             ),
         );
+    }
+
+    #[test]
+    fn nothing_that_steers_reaches_a_terminal() {
+        let batch = RecordBatch::try_from_iter([(
+            "na\u{9b}me",
+            Arc::new(StringArray::from(vec!["a\u{1b}[2J\u{7f}\u{9b}31m\u{202e}b"])) as ArrayRef,
+        )])
+        .unwrap();
+        for format in [OutputFormat::Table, OutputFormat::Json, OutputFormat::Ndjson, OutputFormat::Csv] {
+            let text = String::from_utf8(written(format, std::slice::from_ref(&batch), Some(80))).unwrap();
+            assert!(!text.contains(|character| steers(character) && character != '\n'), "{format:?}: {text:?}");
+        }
+        // In a file CSV is data: it has no escapes, so the text stays as it is.
+        let text = String::from_utf8(written(OutputFormat::Csv, std::slice::from_ref(&batch), None)).unwrap();
+        assert_eq!(text, "na\u{9b}me\na\u{1b}[2J\u{7f}\u{9b}31m\u{202e}b\n");
+    }
+
+    #[test]
+    fn long_cells_are_cut_in_tables_alone() {
+        let long = "ü".repeat(60_000);
+        let column = Arc::new(StringArray::from(vec![long.as_str(); 3])) as ArrayRef;
+        let batch = RecordBatch::try_from_iter([(long.as_str(), column)]).unwrap();
+        let text = |format, width| String::from_utf8(written(format, std::slice::from_ref(&batch), width)).unwrap();
+        let table = text(OutputFormat::Table, None);
+        assert_eq!(table.matches('…').count(), 4, "{table}");
+        assert!(table.lines().all(|line| line.chars().count() <= 202), "{table}");
+        assert!(text(OutputFormat::Table, Some(40)).lines().all(|line| line.chars().count() <= 40));
+        for format in [OutputFormat::Json, OutputFormat::Ndjson, OutputFormat::Csv] {
+            assert!(text(format, None).matches(&long).count() >= 3, "{format:?}");
+        }
     }
 
     #[test]

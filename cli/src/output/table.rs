@@ -1,16 +1,19 @@
-//! Tables for reading on a terminal: cut to its width, numbers to the right, absent values empty.
+//! Tables for reading on a terminal: cut to its width, numbers to the right, absent values empty. What has to be whole is
+//! written in another format.
 
-use super::{BatchWriter, note, times};
+use super::{BatchWriter, note, printable, times};
 use anyhow::Context as _;
 use arrow::array::{Array as _, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, Table, Width, presets};
-use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::Write;
 
 /// More rows than these are not shown: nobody reads them, and the layout needs all of them in memory.
 const ROWS_MAX: usize = 10_000;
+/// Longer cells are cut, also where there is no terminal: one long cell makes every line of the table as long.
+const CELL_CHARACTERS_MAX: usize = 200;
 /// A column is not made narrower than this to make room for others.
 const NARROWEST: usize = 12;
 /// Spaces around a cell and the line between two.
@@ -22,15 +25,31 @@ pub(super) struct TableWriter {
     is_number: Vec<bool>,
     rows: Vec<Vec<String>>,
     has_more: bool,
+    has_cut: bool,
+    leaves_out_empty: bool,
     out: Box<dyn Write + Send>,
     width: Option<u16>,
 }
 
 impl TableWriter {
     pub(super) fn new(schema: &SchemaRef, out: Box<dyn Write + Send>, width: Option<u16>) -> Self {
-        let names = schema.fields().iter().map(|field| plain(field.name()).into_owned()).collect();
+        let names = schema.fields().iter().map(|field| Beginning::of(field.name()).text).collect();
         let is_number = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
-        Self { names, is_number, rows: Vec::new(), has_more: false, out, width }
+        let (rows, has_more, has_cut) = (Vec::new(), false, false);
+        Self { names, is_number, rows, has_more, has_cut, leaves_out_empty: false, out, width }
+    }
+
+    /// Columns in which no row has a value are left out.
+    pub(super) fn without_empty_columns(self) -> Self {
+        Self { leaves_out_empty: true, ..self }
+    }
+
+    fn leave_out_empty_columns(&mut self) {
+        let is_kept: Vec<bool> =
+            (0..self.names.len()).map(|index| self.rows.iter().any(|row| !row[index].is_empty())).collect();
+        keep(&mut self.names, &is_kept);
+        keep(&mut self.is_number, &is_kept);
+        self.rows.iter_mut().for_each(|row| keep(row, &is_kept));
     }
 
     /// Width in characters that each column would like.
@@ -57,13 +76,17 @@ impl BatchWriter for TableWriter {
             .map(|column| ArrayFormatter::try_new(column, &options))
             .collect::<Result<Vec<_>, _>>()?;
         for row in 0..batch.num_rows() {
-            let cells = formatters.iter().zip(batch.columns()).map(|(formatter, column)| {
-                if column.is_null(row) || *column.data_type() == DataType::Null {
-                    return String::new();
+            let mut cells = Vec::with_capacity(batch.num_columns());
+            for (formatter, column) in formatters.iter().zip(batch.columns()) {
+                let mut cell = Beginning::default();
+                if !column.is_null(row) && *column.data_type() != DataType::Null {
+                    // The only error is that of a cell that is full: what it has is what is shown.
+                    write!(cell, "{}", formatter.value(row)).ok();
                 }
-                plain(&formatter.value(row).to_string()).into_owned()
-            });
-            self.rows.push(cells.collect());
+                self.has_cut |= cell.is_cut;
+                cells.push(cell.text);
+            }
+            self.rows.push(cells);
         }
         Ok(())
     }
@@ -73,6 +96,9 @@ impl BatchWriter for TableWriter {
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
+        if self.leaves_out_empty {
+            self.leave_out_empty_columns();
+        }
         let natural = self.natural_widths();
         let widths = match self.width {
             Some(width) => fit(&natural, usize::from(width)),
@@ -105,6 +131,11 @@ impl BatchWriter for TableWriter {
         if hidden > 0 {
             let columns = super::counted(hidden, "column does", "columns do");
             note(&format!("{columns} not fit here: name fewer in the query, or use -o ndjson"));
+        }
+        if self.has_cut && self.width.is_none() {
+            note(&format!(
+                "cells of more than {CELL_CHARACTERS_MAX} characters are cut: -o ndjson, csv and parquet have them whole"
+            ));
         }
         if self.has_more {
             note(&format!(
@@ -154,20 +185,48 @@ fn cut(text: String, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The text without control characters: a log line must not move the cursor or colour the terminal.
-pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(char::is_control) {
-        return Cow::Borrowed(text);
+/// The values for which there is true in `is_kept`.
+fn keep<T>(values: &mut Vec<T>, is_kept: &[bool]) {
+    let mut flags = is_kept.iter();
+    values.retain(|_| flags.next().copied().unwrap_or_default());
+}
+
+/// The first characters of a text as one printable line. It takes no more than it keeps, however long the text is.
+#[derive(Debug, Default)]
+struct Beginning {
+    text: String,
+    characters: usize,
+    is_cut: bool,
+}
+
+impl Beginning {
+    fn of(text: &str) -> Self {
+        let mut beginning = Self::default();
+        // A text that is too long for it is cut, which is no error here.
+        beginning.write_str(text).ok();
+        beginning
     }
-    Cow::Owned(
-        text.chars()
-            .flat_map(|character| {
-                let escaped: Vec<char> =
-                    if character.is_control() { character.escape_default().collect() } else { vec![character] };
-                escaped
-            })
-            .collect(),
-    )
+}
+
+impl std::fmt::Write for Beginning {
+    /// An error when it is full.
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        for character in text.chars() {
+            for shown in printable(character.encode_utf8(&mut [0; 4])).chars() {
+                if self.characters == CELL_CHARACTERS_MAX {
+                    if !self.is_cut {
+                        self.text.pop();
+                        self.text.push('…');
+                    }
+                    self.is_cut = true;
+                    return Err(std::fmt::Error);
+                }
+                self.text.push(shown);
+                self.characters += 1;
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -189,9 +248,22 @@ mod tests {
     }
 
     #[test]
-    fn what_a_log_says_cannot_steer_the_terminal() {
-        assert_eq!(plain("a\u{1b}[31mb\n"), "a\\u{1b}[31mb\\n");
-        assert_eq!(plain("straße"), "straße");
+    fn cells_are_short_and_on_one_line() {
+        let check = |text: &str, expected: &str, is_cut: bool| {
+            let beginning = Beginning::of(text);
+            assert_eq!((beginning.text.as_str(), beginning.is_cut), (expected, is_cut));
+        };
+        check("a\u{1b}[31mb\n", "a\\u{1b}[31mb\\n", false);
+        check(&"ü".repeat(200), &"ü".repeat(200), false);
+        check(&"ü".repeat(201), &format!("{}…", "ü".repeat(199)), true);
+        check(&"\n".repeat(101), &format!("{}\\…", "\\n".repeat(99)), true);
         assert_eq!(cut("straßenbahn".to_owned(), 6), "straß…");
+    }
+
+    #[test]
+    fn kept_values_stay_in_order() {
+        let mut values = vec!['a', 'b', 'c'];
+        keep(&mut values, &[true, false, true]);
+        assert_eq!(values, ['a', 'c']);
     }
 }

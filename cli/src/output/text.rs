@@ -3,7 +3,7 @@
 //! Rows are made in memory batch by batch, so that an error of standard output keeps its kind: a reader that left is no
 //! failure.
 
-use super::{BatchWriter, times};
+use super::{BatchWriter, terminal, times};
 use anyhow::Context as _;
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::csv;
@@ -26,30 +26,39 @@ pub(super) struct TextWriter {
     kind: Kind,
     out: Box<dyn Write + Send>,
     is_first: bool,
+    /// Whether a person sees it at once.
+    is_terminal: bool,
 }
 
 impl TextWriter {
     pub(super) fn json(out: Box<dyn Write + Send>) -> Self {
-        Self { kind: Kind::Json, out, is_first: true }
+        Self { kind: Kind::Json, out, is_first: true, is_terminal: false }
     }
 
     pub(super) fn ndjson(out: Box<dyn Write + Send>) -> Self {
-        Self { kind: Kind::Ndjson, out, is_first: true }
+        Self { kind: Kind::Ndjson, out, is_first: true, is_terminal: false }
     }
 
     /// Writes the header line at once: it is there even when no row is.
-    pub(super) fn csv(schema: &SchemaRef, out: Box<dyn Write + Send>) -> anyhow::Result<Self> {
-        let mut writer = Self { kind: Kind::Csv, out, is_first: true };
+    pub(super) fn csv(schema: &SchemaRef, out: Box<dyn Write + Send>, is_terminal: bool) -> anyhow::Result<Self> {
+        let mut writer = Self { kind: Kind::Csv, out, is_first: true, is_terminal };
         let names = schema.fields().iter().map(|field| Field::new(field.name(), DataType::Utf8, true));
         let header = RecordBatch::new_empty(Arc::new(Schema::new(names.collect::<Vec<_>>())));
         let mut bytes = Vec::new();
         csv::WriterBuilder::new().with_header(true).build(&mut bytes).write(&header)?;
-        writer.put(&bytes)?;
+        writer.put(bytes)?;
         Ok(writer)
     }
 
-    fn put(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        self.out.write_all(bytes).context("failed to write to standard output")
+    /// Writes text. JSON has escapes for what steers a terminal; CSV has none, and is changed only where a person sees it.
+    fn put(&mut self, bytes: Vec<u8>) -> anyhow::Result<()> {
+        let text = String::from_utf8(bytes).context("the answer is not UTF-8")?;
+        let harmless = match self.kind {
+            Kind::Json | Kind::Ndjson => terminal::json(&text),
+            Kind::Csv if self.is_terminal => terminal::printable_lines(&text),
+            Kind::Csv => text.as_str().into(),
+        };
+        self.out.write_all(harmless.as_bytes()).context("failed to write to standard output")
     }
 }
 
@@ -81,15 +90,15 @@ impl BatchWriter for TextWriter {
             }
         }
         self.is_first = false;
-        self.put(&bytes)?;
+        self.put(bytes)?;
         // A person who follows a long query, or a program behind a pipe, sees each batch as it comes.
         self.out.flush().context("failed to write to standard output")
     }
 
     fn finish(mut self: Box<Self>) -> anyhow::Result<()> {
         if self.kind == Kind::Json {
-            let close: &[u8] = if self.is_first { b"[]\n" } else { b"\n]\n" };
-            self.put(close)?;
+            let close = if self.is_first { "[]\n" } else { "\n]\n" };
+            self.put(close.into())?;
         }
         self.out.flush().context("failed to write to standard output")
     }

@@ -2,6 +2,8 @@
 
 use crate::program::{Outcome, Program};
 use serde_json::Value;
+use std::io::Read as _;
+use std::process::Stdio;
 
 /// Runs the demo and goes on in its folder.
 fn kept() -> (Program, Outcome) {
@@ -92,6 +94,44 @@ fn explains_errors(program: &Program) {
     check("SELECT nope FROM flows", "No field named nope. `DESCRIBE flows` lists the columns");
     check("DROP TABLE flows", "the lake is read only");
     check("INSERT INTO findings SELECT * FROM findings", "the lake is read only");
+}
+
+/// Findings of an entity whose name is an attack on the terminal: what is shown is harmless, and its SQL still finds.
+#[test]
+fn a_hostile_name_is_shown_and_its_query_still_right() {
+    let (program, _) = kept();
+    let inventory = std::fs::read_to_string(program.folder().join("demo/inventory.csv")).unwrap();
+    program.file("demo/inventory.csv", inventory.replace("support-bot", "support\u{1b}[2J\u{9b}31mbot"));
+    let other = |arguments: &[&str]| in_demo(&program, &[arguments, &["--lake", "other"]].concat());
+    let steers = |character: char| character.is_control() && character != '\n';
+    for arguments in [&["import", "demo/logs"][..], &["detect"], &["findings"], &["findings", "-o", "json"]] {
+        let outcome = other(arguments);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert!(!outcome.out.contains(steers) && !outcome.err.contains(steers), "{arguments:?}: {outcome:?}");
+    }
+    let findings: Vec<Value> = serde_json::from_str(&other(&["findings", "-o", "json"]).out).unwrap();
+    let of_bot = |finding: &&Value| finding["entity"].as_str().is_some_and(|entity| entity.contains('\u{1b}'));
+    let finding = findings.iter().find(of_bot).unwrap();
+    let shown = other(&["findings", "show", finding["finding_id"].as_str().unwrap()]);
+    assert!(!shown.out.contains(steers), "{}", shown.out);
+    let (_, query) = shown.out.split_once("SQL that shows the flows:\n").unwrap();
+    assert!(query.contains("chr(27)"), "{query}");
+    let rows = other(&["sql", "-o", "csv", query]).out.lines().count();
+    let meant = other(&["sql", "-o", "csv", finding["evidence_query"].as_str().unwrap()]).out.lines().count();
+    assert!(rows > 1 && rows == meant, "{rows} and {meant} lines");
+}
+
+#[test]
+fn a_demo_that_nobody_reads_to_its_end_says_so() {
+    let program = Program::new();
+    let mut child =
+        program.command(&["demo", "--keep", "demo"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut first = [0];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let told = "standard output was closed: the steps of the demo that it could not show are not done\n";
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && err.ends_with(told), "{:?}: {err}", output.status);
 }
 
 #[test]

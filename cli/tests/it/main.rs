@@ -3,6 +3,7 @@
 
 mod arguments;
 mod configuration;
+mod connect;
 mod demo;
 mod guide;
 mod import;

@@ -1,6 +1,6 @@
 //! `tradewind parse` on small files.
 
-use crate::program::Program;
+use crate::program::{Outcome, Program};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::Stdio;
@@ -85,6 +85,90 @@ fn several_files_are_told_apart() {
     assert_eq!(lines[3]["file"], "b.log");
     assert_eq!(lines[2]["position"], "b.log");
     assert!(outcome.err.ends_with("records=6 flows=2 rejected=2 gaps=2\n"), "{}", outcome.err);
+}
+
+#[test]
+fn keys_come_in_the_order_of_the_columns() {
+    let program = Program::new();
+    program.file("flows.log", VPC);
+    let header = program.run(&["parse", "flows.log", "-o", "csv"]).out;
+    let columns: Vec<&str> = header.lines().next().unwrap().split(',').collect();
+    for format in ["ndjson", "json"] {
+        let text = program.run(&["parse", "flows.log", "-o", format]).out;
+        let flow = text.lines().find(|line| line.contains("\"src_ip\"")).unwrap();
+        let places: Vec<_> = columns.iter().filter_map(|name| flow.find(&format!("\"{name}\":"))).collect();
+        assert!(places.len() > 20 && places.is_sorted(), "{flow}");
+        let reject = text.lines().find(|line| line.contains("\"rejected\"")).unwrap();
+        assert!(reject.starts_with("{\"rejected\":\"bad_address\",\"position\":"), "{reject}");
+    }
+}
+
+/// What an attacker can have a log say: clear the screen, turn what follows red (with a C1 control), write backwards.
+const HOSTILE: &str = "\u{1b}[2J\u{7f}\u{9b}31m\u{202e}";
+
+fn assert_harmless(outcome: &Outcome) {
+    let steers = |character: char| (character.is_control() && character != '\n') || character == '\u{202e}';
+    assert!(!outcome.out.contains(steers) && !outcome.err.contains(steers), "{outcome:?}");
+}
+
+#[test]
+fn what_a_log_says_cannot_steer_the_terminal() {
+    let program = Program::new();
+    let principal = format!("spiffe://c/ns/shop/sa/o{HOSTILE}");
+    let record = serde_json::json!({
+        "start_time": "2026-01-31T08:00:00Z", "response_code": 200, "response_flags": "-",
+        "downstream_remote_address": "10.10.1.12:48911", "downstream_local_address": "10.20.1.10:8443",
+        "upstream_cluster": "inbound|8443||", "downstream_peer_uri_san": principal,
+    });
+    let name = format!("mesh{HOSTILE}.json");
+    program.file(&name, format!("{record}\n{{\"start_time\":\"{HOSTILE}\"}}\n"));
+    for format in ["ndjson", "json", "table"] {
+        let outcome = program.run(&["parse", &name, &name, "-o", format]);
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        assert_harmless(&outcome);
+    }
+    let flow = &lines(&program.run(&["parse", &name]).out)[0];
+    assert_eq!((flow["src_principal"].as_str(), flow["position"].as_str()), (Some(&*principal), Some(&*name)));
+    program.file(&format!("{HOSTILE}.jpg"), [0xff, 0xd8, 0xff, 0xe0]);
+    for arguments in [
+        ["parse", &format!("{HOSTILE}.jpg")],
+        ["parse", &format!("absent{HOSTILE}")],
+        ["import", &name],
+        ["import", &format!("{HOSTILE}.jpg")],
+        ["import", &format!("absent{HOSTILE}")],
+    ] {
+        assert_harmless(&program.run(&arguments));
+    }
+    assert_harmless(&program.run(&["import", &name, "-o", "json", "--lake", &format!("lake{HOSTILE}")]));
+    for format in ["table", "json", "ndjson"] {
+        let rows = program.run(&["sql", "-o", format, "SELECT src_entity, position, path FROM flows, imports"]);
+        assert_eq!(rows.code, 0, "{rows:?}");
+        assert_harmless(&rows);
+    }
+}
+
+#[test]
+fn a_table_has_the_columns_with_values_and_no_long_cells() {
+    let program = Program::new();
+    let empty =
+        program.file("broken.log", &VPC[..VPC.find('\n').unwrap() + 1]).run(&["parse", "broken.log", "-o", "table"]);
+    assert_eq!(empty.code, 0, "{empty:?}");
+    assert!(empty.err.contains("\n0 rows\n"), "{empty:?}");
+    let path = "/x".repeat(120);
+    let record = serde_json::json!({
+        "start_time": "2026-01-31T08:00:00Z", "response_code": 200, "response_flags": "-", "method": "GET", "path": path,
+        "downstream_remote_address": "10.10.1.12:48911", "upstream_host": "10.20.1.10:8443", "bytes_sent": 1,
+    });
+    program.file("mesh.json", format!("{record}\n"));
+    let table = program.run(&["parse", "mesh.json", "-o", "table"]);
+    let header = table.out.lines().next().unwrap();
+    let resource = header.find("resource").map(|place| header[..place].chars().count()).unwrap();
+    let row: String = table.out.lines().nth(2).unwrap().chars().skip(resource).take(200).collect();
+    assert_eq!(row, format!("{}/…", "/x".repeat(99)));
+    assert!(table.err.contains("more than 200 characters are cut"), "{}", table.err);
+    for format in ["csv", "ndjson"] {
+        assert!(program.run(&["parse", "mesh.json", "-o", format]).out.contains(&path), "{format}");
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use crate::report::{
 };
 use crate::settings::{Settings, VolumeSettings};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tradewind_model::Outcome;
 
 /// Windows in which the evidence of a birth halves.
@@ -35,6 +36,8 @@ pub struct EdgeShard {
     places: Vec<u32>,
     tallies: Vec<Tally>,
     breaches: Vec<Breach>,
+    /// Per edge number that breaks rules in the open window: places in `breaches`.
+    breaches_of: BTreeMap<u32, Vec<usize>>,
     /// The first window it saw: ages count from it.
     origin: Option<i64>,
 }
@@ -53,6 +56,7 @@ impl EdgeShard {
             places: Vec::new(),
             tallies: Vec::new(),
             breaches: Vec::new(),
+            breaches_of: BTreeMap::new(),
             origin: None,
         }
     }
@@ -94,7 +98,7 @@ impl EdgeShard {
             if is_due {
                 tally.awaited = if tally.is_birth && is_refused { Awaited::Answer } else { Awaited::Nothing };
                 let is_new = tally.is_birth;
-                notices.push(Notice::Contact(self.contact(number, is_new, event, counts)));
+                notices.push(Notice::Contact(self.contact(number, is_new, counts)));
             }
         }
         if event.declared_verdict == Some(DENIED) {
@@ -139,27 +143,22 @@ impl EdgeShard {
         self.tallies.last_mut().expect("just pushed")
     }
 
-    fn contact(&self, number: u32, is_new: bool, event: &FlowEvent<'_>, counts: EdgeCounts) -> Contact {
+    fn contact(&self, number: u32, is_new: bool, counts: EdgeCounts) -> Contact {
         let edge = self.network.edge_of(number);
         let entity = |entity| (self.network.name(entity).to_owned(), self.network.kind(entity));
-        Contact {
-            source: entity(edge.source),
-            destination: entity(edge.destination),
-            port: edge.port,
-            is_new,
-            outcome: event.outcome,
-            counts,
-        }
+        Contact { source: entity(edge.source), destination: entity(edge.destination), port: edge.port, is_new, counts }
     }
 
     fn breach(&mut self, number: u32, event: &FlowEvent<'_>, counts: EdgeCounts, notices: &mut Vec<Notice>) {
         let edge = self.network.edge_of(number);
         let rule = event.declared_rule.unwrap_or_default();
-        if let Some(known) = self.breaches.iter_mut().find(|known| known.edge == edge && known.rule == rule) {
-            known.counts.merge(&counts);
+        let places = self.breaches_of.entry(number).or_default();
+        if let Some(&place) = places.iter().find(|&&place| self.breaches[place].rule == rule) {
+            self.breaches[place].counts.merge(&counts);
             return;
         }
-        let contact = self.contact(number, false, event, counts);
+        places.push(self.breaches.len());
+        let contact = self.contact(number, false, counts);
         notices.push(Notice::Breach { contact, rule: rule.to_owned() });
         self.breaches.push(Breach { edge, rule: rule.to_owned(), counts });
     }
@@ -182,6 +181,7 @@ impl EdgeShard {
         let window = Window { age: self.age(index), index, is_partial, common };
         let tallies = std::mem::take(&mut self.tallies);
         let breaches = std::mem::take(&mut self.breaches);
+        self.breaches_of.clear();
         let mut digests = Digests::new(&self.network, self.top_max);
         for tally in &tallies {
             let place = tally.number as usize;
@@ -263,6 +263,8 @@ fn close_edge(
                 let past_flows = f64::from(state.refusals.flows);
                 let (p, usual_share) = refusal::p_value(share, past.into(), past_flows, refused, counts.flows);
                 tell(name, Some((p, Facts::Refusal { usual_share })));
+            } else {
+                tell(name, None);
             }
         }
         let carried = f64::from(state.evidence) * 0.5_f64.powf(age as f64 / CARRY_HALF_LIFE);

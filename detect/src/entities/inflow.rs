@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 
 /// Squared residuals enter the pooled variance up to this.
 const SQUARED_RESIDUAL_MAX: f64 = 9.0;
+/// Fewer new clients are no crowd.
+const CROWD_MIN: u64 = 5;
 /// Tests that decide together.
 const DECIDING: usize = 2;
 
@@ -59,8 +61,13 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// Whether no single source makes up half of it: else that source's own unit tells the story better.
+    /// Whether no single source makes up half of it, nor a few new clients all that is unusual: else those sources' own
+    /// units tell the story better.
     pub(super) fn is_of_many(&self, births: &[Birth]) -> bool {
+        let is_crowd = self.clients >= CROWD_MIN || self.p_of_level < self.p_of_clients;
+        if !is_crowd {
+            return false;
+        }
         let mut by_source: BTreeMap<u32, i64> = BTreeMap::new();
         for birth in births.iter().filter(|birth| birth.edge.destination == self.inflow.destination) {
             let opened = by_source.entry(birth.edge.source).or_default();

@@ -171,7 +171,11 @@ impl EntityLevel {
         match notice {
             Notice::Breach { contact, rule } if self.settings.policy.is_enabled => {
                 let edge = self.edge_of(&contact);
-                let breached = breach::unusual(&self.network, edge, &contact.counts, &rule);
+                let mut breached = breach::unusual(&self.network, edge, &contact.counts, &rule);
+                self.findings.limit_subjects(&mut breached);
+                if !self.pending.is_first_of(&breached) {
+                    return Vec::new();
+                }
                 self.findings.raise_at_once(&window, &self.network, breached, &self.settings).into_iter().collect()
             }
             Notice::Contact(contact) if !at.is_training && !self.is_starting(at) => {
@@ -237,10 +241,13 @@ impl EntityLevel {
             closed.findings.extend(raised);
         }
         if self.settings.policy.is_enabled {
-            for breached in breach::of_window(&self.network, &view) {
+            let most = self.settings.observations_max;
+            let limit = |unusual: &mut _| self.findings.limit_subjects(unusual);
+            for breached in breach::of_window(&self.network, &view, most, limit) {
                 closed.findings.extend(self.findings.raise(&view, &self.network, breached, &self.settings));
             }
         }
+        self.findings.forget_subjects();
         let inflows = self.judge_inflows(&view);
         for judged in inflows.iter().filter(|_| !is_silent) {
             let (p_value, risk_score) = judged.combined(&self.settings);

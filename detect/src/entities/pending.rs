@@ -1,12 +1,12 @@
 //! The open window: judges first contacts as they come, so that what is unusual by itself is raised within a flow and not
-//! at the window's close. Only answered contacts are judged here; those in vain wait for the close or for the floor of
-//! [`super::scan`].
+//! at the window's close. One contact in vain is judged at the close, when it is known whether it stayed so; several of
+//! them are a search, and the floor of [`super::scan`] needs no judgement.
 
 use super::chain::Chains;
-use super::outlook::Outlook;
-use super::scan::Floor;
+use super::outlook::{Marked, Outlook};
+use super::scan::{self, Floor};
 use super::states::EntityStates;
-use super::unit::combined;
+use super::unit::{combined, families};
 use super::{JudgedBirth, View, destination};
 use crate::explain::Explainer;
 use crate::finding::Unusual;
@@ -14,7 +14,7 @@ use crate::network::Network;
 use crate::report::{Birth, DetectorName};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::time::SECOND;
 
 /// First contacts of one source that are judged at once; with more of them the floor or the close speaks.
@@ -28,6 +28,8 @@ pub(super) struct Pending {
     ways: Chains,
     has_ways: bool,
     raised: BTreeMap<u32, Vec<Unusual>>,
+    /// Subjects of rules that were told, per entity.
+    subjects: BTreeMap<u32, BTreeSet<String>>,
 }
 
 /// What a contact is judged by.
@@ -51,13 +53,21 @@ impl Pending {
             let reached = floor.contact(edge.source, birth.counts.first, edge.destination, edge.port, cool_down);
             raised.extend(reached.map(|reached| known.explainer().floor(birth, reached.hosts, reached.ports)));
         }
-        if is_new && birth.counts.answered > 0 && known.settings.destination.is_enabled {
+        if is_new && known.settings.destination.is_enabled {
             raised.extend(self.judge(known, birth));
         }
-        for unusual in &raised {
-            self.raised.entry(unusual.source).or_default().push(unusual.clone());
-        }
+        let source = birth.edge.source;
+        let all = self.raised.entry(source).or_default();
+        // One word on each behaviour at once.
+        raised.retain(|unusual| all.iter().all(|known| known.behaviour != unusual.behaviour));
+        raised.dedup_by_key(|unusual| unusual.behaviour);
+        all.extend(raised.iter().cloned());
         raised
+    }
+
+    /// Whether this subject was not told in the window yet.
+    pub(super) fn is_first_of(&mut self, breached: &Unusual) -> bool {
+        self.subjects.entry(breached.source).or_default().insert(breached.subject.clone())
     }
 
     fn judge(&mut self, known: Known<'_>, birth: Birth) -> Option<Unusual> {
@@ -68,40 +78,53 @@ impl Pending {
             self.has_ways = true;
         }
         let expected = outlook.expectation(states, edge.source, &settings.destination);
-        let marked = outlook.mark(states, edge, true, expected);
-        let mut judged = JudgedBirth { birth, marked, chain: None };
-        judged.chain = self.ways.follow(edge, birth.counts.first, judged.evidence(), true);
+        let mut judged = JudgedBirth { birth, marked: outlook.mark(states, edge, true, expected), chain: None };
         let births = self.births.entry(edge.source).or_default();
-        births.push(judged);
-        let is_raised = |unusual: &Unusual| unusual.behaviour != DetectorName::Scan;
-        let is_known = self.raised.get(&edge.source).is_some_and(|raised| raised.iter().any(is_raised));
-        if is_known || births.len() > CONTACTS_MAX {
+        if births.len() >= CONTACTS_MAX {
             return None;
         }
-        let mut marks: Vec<_> = births.iter().map(|birth| birth.marked).collect();
-        marks.sort_by(|one, other| one.mark.total_cmp(&other.mark));
+        let earlier = births.iter().position(|known| known.birth.edge == edge);
+        if judged.is_answered() {
+            judged.chain = self.ways.follow(edge, birth.counts.first, judged.evidence(), true);
+        }
+        match earlier {
+            Some(place) => births[place] = judged,
+            None => births.push(judged),
+        }
+        let answered: Vec<&JudgedBirth> = births.iter().filter(|birth| birth.is_answered()).collect();
+        let is_search = scan::is_search(births.len(), answered.len());
+        let mut judged: Vec<&JudgedBirth> = if is_search { births.iter().collect() } else { answered };
+        judged.sort_by(|one, other| one.marked.mark.total_cmp(&other.marked.mark));
+        let marks: Vec<Marked> = judged.iter().map(|birth| birth.marked).collect();
         let mut signals = vec![(DetectorName::Destination, destination::p_of_births(&marks, expected))];
-        let chained = births.iter().filter_map(|birth| Some((birth, birth.chain.as_ref()?)));
+        let chained = judged.iter().filter_map(|birth| Some((birth, birth.chain.as_ref()?)));
         let strongest = chained.min_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
         signals.extend(strongest.map(|(_, chain)| (DetectorName::Chain, chain.p_value)));
         let (p_value, risk_score) = combined(&signals, settings);
-        if p_value >= settings.p_value_max {
+        if judged.is_empty() || p_value >= settings.p_value_max {
             return None;
         }
         let explainer = known.explainer();
         let leads_chain = signals.get(1).is_some_and(|&(_, chain)| chain < signals[0].1);
+        let behaviour = match (is_search, leads_chain) {
+            (true, _) => DetectorName::Scan,
+            (false, true) => DetectorName::Chain,
+            (false, false) => DetectorName::Destination,
+        };
         let mut lines = Vec::new();
-        lines.extend(strongest.map(|(birth, chain)| explainer.chain(birth, chain)));
-        let mut by_mark: Vec<&JudgedBirth> = births.iter().collect();
-        by_mark.sort_by(|one, other| one.marked.mark.total_cmp(&other.marked.mark));
-        lines.extend(by_mark.iter().map(|birth| explainer.birth(birth)));
+        if is_search {
+            lines.extend(judged.iter().map(|birth| explainer.searched(birth, births)));
+        } else {
+            lines.extend(strongest.map(|(birth, chain)| explainer.chain(birth, chain)));
+            lines.extend(judged.iter().map(|birth| explainer.birth(birth)));
+        }
         lines.truncate(settings.observations_max);
         Some(Unusual {
-            behaviour: if leads_chain { DetectorName::Chain } else { DetectorName::Destination },
+            behaviour,
             p_value,
             risk_score,
-            signals: signals.len(),
-            edges: births.iter().map(|birth| (birth.birth.edge, birth.birth.counts)).collect(),
+            signals: families(&signals),
+            edges: judged.iter().map(|birth| (birth.birth.edge, birth.birth.counts)).collect(),
             lines,
             decided: birth.counts.first,
             subject: String::new(),
@@ -122,10 +145,11 @@ impl Pending {
             let last = unusual.edges.iter().map(|(_, counts)| counts.first).max();
             unusual.decided = last.unwrap_or(unusual.decided);
         }
-        match (all.first_mut(), at_close) {
-            (Some(first), Some(at_close)) => first.absorb(at_close),
-            (None, Some(at_close)) => all.push(at_close),
-            (_, None) => (),
+        let Some(at_close) = at_close else { return all };
+        let same = all.iter().position(|unusual| unusual.behaviour == at_close.behaviour);
+        match same.or_else(|| (!all.is_empty()).then_some(0)) {
+            Some(place) => all[place].absorb(at_close),
+            None => all.push(at_close),
         }
         all
     }

@@ -6,7 +6,7 @@ use super::outlook::Outlook;
 use crate::distributions::{ln_negative_binomial_tail, p_of_ln};
 use crate::network::Edge;
 use crate::settings::DestinationSettings;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Shape of the negative binomial of the network's new destinations.
 const SHAPE_OF_DESTINATIONS: f64 = 1.0;
@@ -20,21 +20,18 @@ pub(super) fn judge(
 ) -> Option<(usize, f64)> {
     let strangers: BTreeSet<u32> =
         births.iter().map(|edge| edge.destination).filter(|&entity| states.is_stranger(entity)).collect();
-    let mut ports: Vec<(u32, u64)> = births
-        .iter()
-        .filter(|edge| states.destination(edge.destination).is_some() && !states.votes.is_served(**edge))
-        .map(|edge| (edge.destination, edge.port_key()))
-        .collect();
-    ports.sort_unstable();
-    ports.dedup();
+    let mut ports: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
+    for edge in births.iter().filter(|edge| !states.votes.is_served(**edge)) {
+        ports.entry(edge.destination).or_default().insert(edge.port_key());
+    }
     let mut least: Option<(usize, f64)> = None;
     for (place, edge) in births.iter().enumerate() {
         let p_value = match states.destination(edge.destination) {
             Some(known) => {
-                let new_ports = ports.iter().filter(|&&(destination, _)| destination == edge.destination).count();
-                if new_ports == 0 || states.votes.is_served(*edge) {
+                if states.votes.is_served(*edge) {
                     continue;
                 }
+                let new_ports = ports.get(&edge.destination).map_or(0, BTreeSet::len);
                 let prior = settings.entity_prior;
                 let expected = outlook.rate_of_ports(known.first_window) * known.ports.mean(prior);
                 let shape = known.ports.shape(prior).min(settings.shape_max);

@@ -17,6 +17,17 @@ const HOSTS_MIN: usize = 25;
 /// Ports of one host within the span that make a scan.
 const PORTS_MIN: usize = 15;
 
+/// So many first contacts, most of them in vain, are a search and not visits.
+const SEARCH_CONTACTS_MIN: usize = 5;
+/// Share of them that is in vain.
+const SEARCH_VAIN_MIN: f64 = 0.8;
+
+/// Whether first contacts look like a search.
+pub(super) fn is_search(contacts: usize, answered: usize) -> bool {
+    let in_vain = contacts.saturating_sub(answered) as f64;
+    contacts >= SEARCH_CONTACTS_MIN && in_vain >= SEARCH_VAIN_MIN * contacts as f64
+}
+
 /// The walk of one source: logarithm of the likelihood that it scans against that it does not, never below zero.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Walk(#[serde(with = "exact")] f64);
@@ -123,6 +134,15 @@ mod tests {
         check((0..100).map(|n| (n, 7, 22)), None);
         // Each host on two ports: twelve hosts are few.
         check((0..24).map(|n: u16| (n.into(), u32::from(n / 2), n % 2)), None);
+    }
+
+    #[test]
+    fn a_search_is_several_contacts_mostly_in_vain() {
+        for (contacts, answered, expected) in
+            [(4, 0, false), (5, 0, true), (5, 1, true), (5, 2, false), (100, 21, false)]
+        {
+            assert_eq!(is_search(contacts, answered), expected, "{answered} of {contacts}");
+        }
     }
 
     #[test]

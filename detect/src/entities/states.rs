@@ -12,6 +12,10 @@ use crate::report::Birth;
 use crate::settings::DestinationSettings;
 use serde::{Deserialize, Serialize};
 
+/// A new edge with a lower p-value does not make its source one that often has new edges: else who searches a network
+/// first could go on unnoticed.
+const LEARN_P_MIN: f64 = 1e-3;
+
 /// State of all entities.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EntityStates {
@@ -123,7 +127,9 @@ impl EntityStates {
             state.active_windows += 1;
             state.destinations += answered;
             if bucket > 0 {
-                state.births.learn(answered, outlook.rate_of_edges(state.first_window));
+                let is_usual = |birth: &&JudgedBirth| birth.is_answered() && birth.marked.p_value >= LEARN_P_MIN;
+                let usual = own.iter().filter(is_usual).count() as u64;
+                state.births.learn(usual, outlook.rate_of_edges(state.first_window));
             }
             let is_first_of_all = bucket == 0 && is_starting;
             self.new_edges.learn(bucket, if is_first_of_all { answered } else { answered.min(limit) });

@@ -4,7 +4,7 @@ use super::outlook::{Marked, Outlook};
 use super::refusals::Refused;
 use super::scan::Walk;
 use super::states::EntityStates;
-use super::{JudgedBirth, UnitScore, View, destination, port};
+use super::{JudgedBirth, UnitScore, View, destination, port, scan};
 use crate::combine;
 use crate::explain::Explainer;
 use crate::finding::{Line, Unusual};
@@ -123,7 +123,16 @@ impl Unit {
         speaking.sort_by(|(_, one), (_, other)| one.total_cmp(other));
         let &(leading, _) = speaking.first()?;
         speaking.retain(|&(name, p_value)| name == leading || p_value < SPEAKS_BELOW);
-        let behaviour = behaviour(leading);
+        let behaviour =
+            if is_search(births) && is_about_contacts(leading) { DetectorName::Scan } else { behaviour(leading) };
+        if behaviour == DetectorName::Scan {
+            // The first contacts are the story, whichever of their detectors said it best.
+            speaking.retain(|&(name, _)| !is_about_contacts(name) || name == leading);
+            speaking[0].0 = DetectorName::Scan;
+        } else {
+            speaking.retain(|&(name, _)| name != DetectorName::Scan);
+        }
+        let leading = speaking[0].0;
         let mut lines: Vec<Line> = Vec::new();
         let mut edges: Vec<(Edge, EdgeCounts)> = Vec::new();
         for &(name, p_value) in &speaking {
@@ -151,7 +160,7 @@ impl Unit {
             behaviour,
             p_value: self.p_value,
             risk_score: self.risk_score,
-            signals: speaking.iter().filter(|(name, _)| *name != DetectorName::Carry).count(),
+            signals: families(&self.signals),
             edges,
             lines,
             decided: explainer.window.start.saturating_add(explainer.window.length),
@@ -189,6 +198,29 @@ impl Unit {
             _ => by_mark.iter().take(most).map(|birth| explainer.birth(birth)).collect(),
         }
     }
+}
+
+/// Whether most of the first contacts were in vain.
+fn is_search(births: &[JudgedBirth]) -> bool {
+    scan::is_search(births.len(), births.iter().filter(|birth| birth.is_answered()).count())
+}
+
+/// Whether a detector judges first contacts by themselves, or what became of them.
+const fn is_about_contacts(name: DetectorName) -> bool {
+    matches!(name, DetectorName::Destination | DetectorName::Port | DetectorName::Scan)
+}
+
+/// Kinds of evidence that speak: those that come of the same new edges, or of the same refusals, are one.
+pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
+    let speaks =
+        |names: &[DetectorName]| signals.iter().any(|(name, p_value)| names.contains(name) && *p_value < SPEAKS_BELOW);
+    let families: [&[DetectorName]; 4] = [
+        &[DetectorName::Destination, DetectorName::Port, DetectorName::Chain, DetectorName::Scan],
+        &[DetectorName::Denied, DetectorName::Failed],
+        &[DetectorName::Transfer],
+        &[DetectorName::Volume],
+    ];
+    families.into_iter().filter(|names| speaks(names)).count()
 }
 
 /// What a finding led by a detector is about: an edge that was born suspiciously and is used again is still the new

@@ -2,6 +2,7 @@
 
 use crate::simulation::{Flow, Random, START, WINDOW};
 use tradewind_detect::{Engine, Settings, UnitScore};
+use tradewind_model::Outcome;
 
 /// Scores of a stream after its first windows.
 fn scores(flows: &[Flow], skipped_windows: i64) -> Vec<UnitScore> {
@@ -16,13 +17,13 @@ fn scores(flows: &[Flow], skipped_windows: i64) -> Vec<UnitScore> {
 }
 
 /// Shares of units at or below each level, each p-value missing being one.
-fn shares(scores: &[UnitScore], detector: &str) -> Vec<(f64, f64)> {
+fn shares(scores: &[UnitScore], detector: &str) -> [(f64, f64); 3] {
     let p_values: Vec<f64> = scores
         .iter()
         .map(|score| score.signals.iter().find(|(name, _)| *name == detector).map_or(1.0, |(_, p)| *p))
         .collect();
     let share = |level: f64| p_values.iter().filter(|&&p| p <= level).count() as f64 / p_values.len() as f64;
-    [0.1, 0.01, 0.001].into_iter().map(|level| (level, share(level))).collect()
+    [0.1, 0.01, 0.001].map(|level| (level, share(level)))
 }
 
 /// Sources whose counts on one edge each vary like `counts`, without any change over time.
@@ -69,6 +70,53 @@ fn volumes_of_poisson_counts_are_calibrated() {
 fn volumes_of_rare_connections_are_not_overstated() {
     let count = |random: &mut Random, source: usize| random.poisson(0.5 + (source % 4) as f64) as i64;
     check_volume(count, [0.0; 3], 1.2);
+}
+
+/// Every edge has some flows in each window, each drawn by `flow`.
+fn flows_of(windows: i64, mut flow: impl FnMut(&mut Random, &mut Flow)) -> Vec<Flow> {
+    let mut random = Random(13);
+    let mut flows = Vec::new();
+    for window in 0..windows {
+        for source in 0..60 {
+            for call in 0..8 {
+                let mut one = Flow::new(
+                    window,
+                    10 + call,
+                    &format!("service/c{source}"),
+                    &format!("service/s{}", source % 9),
+                    443,
+                );
+                flow(&mut random, &mut one);
+                flows.push(one);
+            }
+        }
+    }
+    flows
+}
+
+/// Bonferroni over the flows of a window, so that it is a little cautious; and below deviations of two scales silent.
+#[test]
+fn sizes_of_log_normal_flows_are_calibrated() {
+    let size = |random: &mut Random, flow: &mut Flow| flow.bytes = (5000.0 * (0.7 * random.normal()).exp()) as i64;
+    let shares = shares(&scores(&flows_of(120, size), 20), "transfer");
+    eprintln!("transfer {shares:?}");
+    for (level, share) in shares {
+        assert!(share <= level * 1.5 + 3e-4, "P(p <= {level}) = {share}");
+    }
+    assert!(shares[0].1 > 0.02, "{shares:?}");
+}
+
+/// Where flows fail now and then but not in bursts, the tail that tolerates bursts is cautious.
+#[test]
+fn failures_without_bursts_are_not_overstated() {
+    let fail = |random: &mut Random, flow: &mut Flow| {
+        flow.outcome = if random.uniform() < 0.03 { Outcome::Failed } else { Outcome::Allowed };
+    };
+    let shares = shares(&scores(&flows_of(120, fail), 20), "failed");
+    eprintln!("failed {shares:?}");
+    for (level, share) in shares {
+        assert!(share <= level * 1.2 + 3e-4, "P(p <= {level}) = {share}");
+    }
 }
 
 /// Each source meets services by a draw from a common popularity, ever fewer of them new: births without any attack. The

@@ -1,4 +1,4 @@
-//! Breaches of the declared policy: told at once, by rule, one finding per edge and rule, one per agent without a policy.
+//! Breaches of the declared policy: told at once, by rule, one finding per initiator and rule, one per agent without a policy.
 
 use crate::simulation::{Flow, START, WINDOW, quiet};
 use tradewind_detect::{Engine, FlowEvent, Settings};
@@ -58,13 +58,12 @@ fn check(findings: &[Finding], expected: &[(&str, i64, i64, Severity)]) {
 }
 
 #[test]
-fn one_finding_per_edge_and_rule() {
+fn one_finding_per_initiator_and_rule() {
     let findings = told(&breaches(Outcome::Allowed), "shop/none/receive", Settings::default());
     check(
         &findings,
         &[
-            ("agent/support-bot", 9, 5, Severity::High),
-            ("agent/support-bot", 9, 5, Severity::High),
+            ("agent/support-bot", 18, 5, Severity::High),
             ("service/s1", 9, 5, Severity::High),
         ],
     );
@@ -72,8 +71,9 @@ fn one_finding_per_edge_and_rule() {
     assert_eq!(first.title, "agent support-bot contacts service payments on port 443 against the declared policy");
     assert_eq!(first.expected, "no such flow: rule shop/none/receive of the declared policy denies it");
     assert_eq!(first.first_seen, START);
-    // Three at once, and one more word on each when a window closes.
-    assert_eq!(findings.len(), 3 + 3 * 3);
+    assert!(findings.last().unwrap().evidence_query.contains("declared_verdict = 'denied'"));
+    // Two at once, and one more word on each when a window closes.
+    assert_eq!(findings.len(), 2 + 3 * 2);
 }
 
 #[test]
@@ -109,4 +109,16 @@ fn a_breach_goes_on_within_the_cool_down() {
     let findings = told(&flows, "shop/rule", Settings::default());
     let seconds = |window: i64| window * WINDOW / 1_000_000 + 5;
     check(&findings, &[("service/s1", 1, seconds(35), Severity::High), ("service/s1", 2, seconds(2), Severity::High)]);
+}
+
+#[test]
+fn a_scan_against_the_policy_is_one_finding() {
+    let mut flows = quiet(2);
+    flows.extend((0..500).map(|port| Flow::new(1, 10, "service/s1", "service/payments", port)));
+    flows.sort_by_key(|flow| flow.time);
+    let findings = told(&flows, "shop/rule", Settings::default());
+    // At once, and at the window's close.
+    assert_eq!(findings.len(), 2);
+    assert!(findings[1].title.contains("and 499 more destinations against the declared policy"), "{}", findings[1].title);
+    assert_eq!((findings[1].flow_count, findings[1].severity), (500, Severity::High));
 }

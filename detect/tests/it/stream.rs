@@ -181,3 +181,19 @@ fn extreme_times_and_counts_do_not_panic() {
     run(&mut engine, &flows);
     assert_eq!(engine.statistics().events, flows.len() as u64);
 }
+
+/// Every port of a host within a window: what is put together of it must not cost the square of their number.
+#[test]
+fn a_scan_of_every_port_takes_no_time() {
+    let mut flows = quiet(10);
+    flows.extend((0..60_000).map(|port| Flow {
+        outcome: Outcome::Failed,
+        is_breach: true,
+        ..Flow::new(8, port / 250, "service/s3", "service/s7", port as i32)
+    }));
+    flows.sort_by_key(|flow| flow.time);
+    let started = std::time::Instant::now();
+    let findings = run(&mut engine(), &flows);
+    assert!(findings.iter().any(|finding| finding.behaviour == "scan" && finding.flow_count == 60_000));
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}

@@ -51,17 +51,33 @@ fn a_scan() {
     );
     flows.sort_by_key(|flow| flow.time);
     let finding = last(&flows);
-    assert_eq!(finding.title, "service s3 scans the network");
+    assert_eq!(finding.title, "service s3 scans: 200 new destinations, foremost service s7 on port 0");
     assert_eq!(
         finding.observed,
-        "service s3 tried 1 host and up to 15 ports of one within 5 minutes, last service s7 on port 14; and 199 more new destinations (200 flows in 1 window, 200 kB sent in all)"
+        "service s3 tried to contact, and was denied, service s7 on port 0 for the first time; of its 200 first contacts 0 answered; and 199 more new destinations (200 flows in 1 window, 200 kB sent in all)"
     );
-    assert!(finding.expected.starts_with("fewer than 25 new hosts and 15 new ports of one: in 35 windows since "));
+    assert!(finding.expected.starts_with("no new destination: in 35 windows since "), "{}", finding.expected);
     assert_eq!((finding.behaviour.as_str(), finding.severity), ("scan", Severity::High));
-    // Told with the fifteenth port, not with the window.
-    assert_eq!(finding.time, START + 35 * WINDOW + 14_000_000);
+    // Told with the fifth port, not with the window.
+    assert_eq!(finding.time, START + 35 * WINDOW + 4_000_000);
     assert_eq!((finding.technique.as_str(), finding.observations.len()), ("T1046", 10));
     assert!(!finding.evidence_query.contains("dst_entity"));
+}
+
+#[test]
+fn a_sweep_that_is_answered() {
+    let mut flows = quiet(40);
+    // As many hosts as the floor needs, each of which answers.
+    flows.extend((0..25).map(|host| Flow::new(35, host, "service/s3", &format!("service/t{host}"), 22)));
+    flows.sort_by_key(|flow| flow.time);
+    let findings = run(&mut Engine::new(Settings::default()).unwrap(), &flows);
+    let finding = findings.iter().find(|finding| finding.behaviour == "scan").unwrap();
+    assert_eq!(
+        finding.observations[0].observed,
+        "service s3 tried 25 hosts and up to 1 port of one within 5 minutes, last service t24 on port 22"
+    );
+    assert!(finding.expected.starts_with("fewer than 25 new hosts and 15 new ports of one: in 35 windows since "));
+    assert_eq!(finding.time, START + 35 * WINDOW + 24_000_000);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! [`Connect`] alone remembers rows, within bounds, and is rebuilt from those that are stored.
 
 mod connect;
+mod dates;
 mod identity;
 mod inventory;
 mod memo;

@@ -1,10 +1,11 @@
 //! The order of the steps that complete a batch, and the columns that are one value for all of it.
 
 use crate::identity::{self, Identities};
-use crate::{Inventory, Networks, Settings, orientation, times};
+use crate::{Inventory, Networks, Settings, dates, orientation, times};
 use std::collections::BTreeMap;
 use tradewind_model::FlowBatch;
 use tradewind_model::flow::{INGEST_TIME, NORMALISER_VERSION, VERSION};
+use tradewind_model::time::day_of;
 
 /// What is known of a batch beside its rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Normaliser {
     /// `normaliser_version`.
     pub fn apply(&self, batch: &mut FlowBatch, scratch: &mut Scratch, context: &Context) {
         times::complete(batch, context);
+        dates::bound(batch, day_of(context.ingest_time));
         orientation::orient(batch, &mut scratch.swapped);
         identity::identify(self, batch, &mut scratch.identities);
         for (column, value) in [(INGEST_TIME, context.ingest_time), (NORMALISER_VERSION, i64::from(VERSION))] {

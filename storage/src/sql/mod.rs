@@ -1,5 +1,6 @@
 //! Questions to a lake in SQL, by DataFusion. Reading only: no statement changes a table, a file or a setting.
 
+mod connection;
 mod functions;
 
 use crate::error::QueryError;
@@ -71,6 +72,7 @@ impl Lake {
             .set_str("datafusion.execution.time_zone", "UTC");
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
+        connection::register(&session);
         for table in TABLES {
             let opened = self.table(table).await?;
             let provider = opened.table_provider().await.map_err(plan_error)?;
@@ -79,6 +81,7 @@ impl Lake {
                 .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
             session.register_table(table.name, provider).map_err(plan_error)?;
         }
+        connection::register_view(&session).await.map_err(plan_error)?;
         Ok(session)
     }
 }

@@ -79,7 +79,7 @@ async fn a_crash_before_the_ledger_is_mended_by_whoever_comes_next() {
     assert_eq!(ask(&lake, "select content_hash from imports").await, ["a"]);
     let imported = lake.imported().await.unwrap();
     assert!(imported.contains("a") && imported.contains("b") && imported.len() == 2);
-    assert_eq!(imported.largest_of("/logs/b"), Some((1, "b")));
+    assert_eq!(imported.of_path("/logs/b"), [(1, "b".to_owned())]);
     assert_eq!(ask(&lake, "select content_hash, flows_version from imports order by 1").await, ["a|1", "b|2"]);
     let again = import(&lake, "b", 4).await;
     assert!(matches!(lake.commit_import(&again).await.unwrap(), Committed::Covered(_)));

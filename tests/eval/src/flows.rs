@@ -71,10 +71,10 @@ impl Names {
 }
 
 impl Stream {
-    /// Brings flows read with times in seconds into order and on the grid of the protocol.
-    pub(crate) fn arrange(&mut self, seconds: Vec<f64>) {
+    /// Brings flows read with times in seconds into order and on the grid of the protocol, moved back by some seconds.
+    pub(crate) fn arrange(&mut self, seconds: Vec<f64>, shift_seconds: f64) {
         let first = seconds.iter().copied().fold(f64::INFINITY, f64::min);
-        self.origin = if first.is_finite() { (first / 100.0).floor() * 100.0 } else { 0.0 };
+        self.origin = if first.is_finite() { (first / 100.0).floor() * 100.0 - shift_seconds } else { 0.0 };
         for (flow, second) in self.flows.iter_mut().zip(seconds) {
             #[allow(clippy::cast_possible_truncation)] // Saturates.
             let micros = ((second - self.origin) * SECOND as f64).round() as i64;

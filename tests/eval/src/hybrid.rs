@@ -50,15 +50,16 @@ struct Quality {
     false_by_kind: BTreeMap<String, usize>,
 }
 
-pub(crate) fn run(dir: &Path, train_seconds: f64, as_json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(dir: &Path, train_seconds: f64, shift_seconds: f64, as_json: bool) -> anyhow::Result<()> {
     ensure!(train_seconds >= 0.0 && train_seconds.is_finite(), "--train-seconds must not be below 0");
-    let stream = reader::flows_of(dir)?;
+    ensure!((0.0..=86_400.0).contains(&shift_seconds), "--shift-seconds must be from 0 to 86400");
+    let stream = reader::flows_of(dir, shift_seconds)?;
     ensure!(!stream.flows.is_empty(), "{} holds no flow", dir.display());
     if !stream.is_labelled {
         bail!("{}: column label is missing; without labels there is nothing to judge by", dir.display());
     }
     #[allow(clippy::cast_possible_truncation)] // Saturates.
-    let train_until = (train_seconds * SECOND as f64) as i64;
+    let train_until = ((train_seconds + shift_seconds) * SECOND as f64) as i64;
     let units = Units::of(&stream, train_until, detector::window());
     ensure!(!units.keys.is_empty(), "no flow is later than the {train_seconds} s of training");
     let outcome = detector::run(&stream, train_until)?;

@@ -39,6 +39,9 @@ enum Command {
         /// The first seconds only teach; they count from the first flow's time, rounded down to 100 s
         #[arg(long, default_value_t = 1570.9, value_name = "S", allow_negative_numbers = true)]
         train_seconds: f64,
+        /// Move the grid of windows back by so many seconds: numbers that hang on the grid change
+        #[arg(long, default_value_t = 0.0, value_name = "S", allow_negative_numbers = true)]
+        shift_seconds: f64,
         /// Print one JSON object instead of a table
         #[arg(long)]
         json: bool,
@@ -73,7 +76,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Hybrid { dir, train_seconds, json } => hybrid::run(&dir, train_seconds, json),
+        Command::Hybrid { dir, train_seconds, shift_seconds, json } => {
+            hybrid::run(&dir, train_seconds, shift_seconds, json)
+        }
         Command::Stream { dir, json } => stream::run(&dir, json),
         Command::Speed { edges, flows_per_edge, windows, json } => speed::run(edges, flows_per_edge, windows, json),
     };

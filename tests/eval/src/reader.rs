@@ -49,8 +49,8 @@ pub(crate) fn files(dir: &Path, begin: &str) -> anyhow::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The flows of a folder.
-pub(crate) fn flows_of(dir: &Path) -> anyhow::Result<Stream> {
+/// The flows of a folder, with the grid of windows moved back by some seconds.
+pub(crate) fn flows_of(dir: &Path, shift_seconds: f64) -> anyhow::Result<Stream> {
     let found = ["flows.csv.gz", "flows.csv"].map(|name| dir.join(name));
     if !dir.is_dir() {
         bail!("{} is not a folder", dir.display());
@@ -59,7 +59,7 @@ pub(crate) fn flows_of(dir: &Path) -> anyhow::Result<Stream> {
         .iter()
         .find(|path| path.is_file())
         .ok_or_else(|| anyhow!("{} holds neither flows.csv.gz nor flows.csv", dir.display()))?;
-    read(path)
+    read_shifted(path, shift_seconds)
 }
 
 /// The first field of each row of a CSV file, where there is such a file.
@@ -88,6 +88,11 @@ fn open(path: &Path) -> anyhow::Result<(Columns, csv::Reader<Box<dyn Read>>)> {
 
 /// Reads one file of flows, edges or calls.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Stream> {
+    read_shifted(path, 0.0)
+}
+
+/// As [`read`], with the grid of windows moved back by some seconds.
+fn read_shifted(path: &Path, shift_seconds: f64) -> anyhow::Result<Stream> {
     let (columns, mut reader) = open(path)?;
     let (time, unit) = match columns.find("minute") {
         Some(minute) if columns.find("ts").is_none() => (minute, 60.0),
@@ -129,7 +134,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Stream> {
             time: 0,
             source: stream.names.number(text(Some(source))),
             destination: stream.names.number(text(Some(destination))),
-            port: text(port).parse().ok(),
+            port: port_of(text(port)),
             protocol: protocol_num(text(protocol)),
             outcome: outcome_of(text(outcome), text(state)),
             bytes_out: whole(sent),
@@ -140,8 +145,15 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Stream> {
             inside: (inside.is_none() || is_true(text(inside)), outside.is_none() || is_true(text(outside))),
         });
     }
-    stream.arrange(seconds);
+    stream.arrange(seconds, shift_seconds);
     Ok(stream)
+}
+
+/// A port, also one that was written as a number with a fraction.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // The range is checked.
+fn port_of(text: &str) -> Option<u16> {
+    let port = text.parse::<f64>().ok()?;
+    (0.0..65_536.0).contains(&port).then_some(port as u16)
 }
 
 fn is_true(text: &str) -> bool {

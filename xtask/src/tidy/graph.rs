@@ -19,9 +19,11 @@ const RULES: &[Rule] = &[
     Rule { name: "tradewind-formats", allowed: &["tradewind-model"], is_pure: true },
     Rule { name: "tradewind-normalise", allowed: &["tradewind-model"], is_pure: true },
     Rule { name: "tradewind-detect", allowed: &["tradewind-model"], is_pure: true },
+    Rule { name: "tradewind-policy", allowed: &["tradewind-model"], is_pure: true },
     Rule { name: "tradewind-storage", allowed: &["tradewind-model"], is_pure: false },
     Rule { name: "tradewind", allowed: &["*"], is_pure: false },
     Rule { name: "tradewind-bench", allowed: &["*"], is_pure: false },
+    Rule { name: "tradewind-eval", allowed: &["tradewind-model", "tradewind-detect"], is_pure: false },
     Rule { name: "tradewind-testkit", allowed: &[], is_pure: false },
     Rule { name: "xtask", allowed: &["tradewind-model"], is_pure: false },
 ];

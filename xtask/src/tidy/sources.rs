@@ -7,7 +7,7 @@ const LINES_MAX: usize = 600;
 const LINES_ADVISED: usize = 400;
 
 /// Folders of the crates that do no I/O.
-const PURE: &[&str] = &["model/src/", "ingest/formats/src/", "ingest/normalise/src/", "detect/src/"];
+const PURE: &[&str] = &["model/src/", "ingest/formats/src/", "ingest/normalise/src/", "detect/src/", "policy/src/"];
 /// Folders of the crates that get their settings passed in.
 const CONFIGURED: &[&str] = &["storage/src/"];
 

@@ -43,14 +43,15 @@ pub(crate) fn run(args: &ParseArgs, context: &Context) -> anyhow::Result<()> {
     let mut unknown = Vec::new();
     for path in &args.files {
         let name = path.display().to_string();
+        let shown = printable(&name);
         let source = source::open(path, wanted)?;
         match &source.chosen {
             Ok(chosen) => {
-                note(&format!("{name}: {}, {}", chosen.format.name(), chosen.reason));
-                chosen.notes.iter().for_each(|text| note(&format!("{name}: {}", printable(text))));
+                note(&format!("{shown}: {}, {}", chosen.format.name(), printable(&chosen.reason)));
+                chosen.notes.iter().for_each(|text| note(&format!("{shown}: {}", printable(text))));
             }
-            Err(UnknownFormat::Empty) => note(&format!("{name}: {}", UnknownFormat::Empty)),
-            Err(_) => unknown.push(name.clone()),
+            Err(UnknownFormat::Empty) => note(&format!("{shown}: {}", UnknownFormat::Empty)),
+            Err(_) => unknown.push(shown.clone().into_owned()),
         }
         source.decode(&mut |decoded| {
             decoded.flows.fill_text(POSITION, 0, &name);

@@ -31,7 +31,10 @@ fn readable(message: &str) -> String {
     {
         text = format!("{start} `DESCRIBE flows` lists the columns of a table.");
     }
-    if ["DDL not supported", "DML not supported", "Statement not supported", "COPY"].iter().any(|what| message.contains(what)) {
+    if ["DDL not supported", "DML not supported", "Statement not supported", "COPY"]
+        .iter()
+        .any(|what| message.contains(what))
+    {
         text.push_str(" (the lake is read only: SELECT, WITH, EXPLAIN, SHOW and DESCRIBE are understood)");
     }
     text

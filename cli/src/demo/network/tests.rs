@@ -24,19 +24,19 @@ fn is_planted(network: &Network, call: &Call) -> bool {
 
 #[test]
 fn same_seed_same_calls() {
-    assert_eq!(generate(1, START).calls, generate(1, START).calls);
-    assert_ne!(generate(1, START).calls, generate(2, START).calls);
+    assert_eq!(generate(1, START, Scenario::A).calls, generate(1, START, Scenario::A).calls);
+    assert_ne!(generate(1, START, Scenario::A).calls, generate(2, START, Scenario::A).calls);
 }
 
 #[test]
 fn start_is_rounded_to_a_window() {
-    assert_eq!(generate(1, START + 299).start, START);
-    assert_eq!(generate(1, START + 299).calls, generate(1, START).calls);
+    assert_eq!(generate(1, START + 299, Scenario::A).start, START);
+    assert_eq!(generate(1, START + 299, Scenario::A).calls, generate(1, START, Scenario::A).calls);
 }
 
 #[test]
 fn calls_lie_in_the_two_hours_in_order() {
-    let network = generate(1, START);
+    let network = generate(1, START, Scenario::A);
     assert!(network.calls.is_sorted_by_key(|call| call.time_ms));
     let times = START * 1000..(START + DURATION_S) * 1000;
     assert!(network.calls.iter().all(|call| times.contains(&call.time_ms)));
@@ -45,7 +45,7 @@ fn calls_lie_in_the_two_hours_in_order() {
 #[test]
 fn ordinary_edges_are_complete_in_five_minutes() {
     for seed in 0..5 {
-        let network = generate(seed, START);
+        let network = generate(seed, START, Scenario::A);
         let mut first_seen = BTreeMap::new();
         for call in network.calls.iter().filter(|call| !is_planted(&network, call)) {
             first_seen.entry(edge(&network, call)).or_insert(call.time_ms - START * 1000);
@@ -58,7 +58,7 @@ fn ordinary_edges_are_complete_in_five_minutes() {
 
 #[test]
 fn ordinary_edges_are_seen_in_every_window() {
-    let network = generate(1, START);
+    let network = generate(1, START, Scenario::A);
     let mut windows: BTreeMap<_, BTreeMap<i64, u32>> = BTreeMap::new();
     for call in network.calls.iter().filter(|call| !is_planted(&network, call)) {
         *windows.entry(edge(&network, call)).or_default().entry((call.time_ms / 1000 - START) / 300).or_default() += 1;
@@ -74,15 +74,19 @@ fn ordinary_edges_are_seen_in_every_window() {
 #[test]
 fn the_story_is_what_happens() {
     for seed in 0..5 {
-        let network = generate(seed, START);
+        let network = generate(seed, START, Scenario::A);
         let story = network.story();
         let planted: Vec<_> = network.calls.iter().filter(|call| is_planted(&network, call)).collect();
         let address = |instance: usize| network.instances[instance].address.as_str();
 
-        let denied: Vec<_> = network.calls.iter().filter(|call| call.answer == Answer::Denied).collect();
-        assert_eq!(denied.len(), story.probes as usize);
-        assert!(denied.iter().all(|call| address(call.client) == story.agent_address));
-        assert!(denied.iter().all(|call| (story.taken_over_at..story.pivoted_at).contains(&(call.time_ms / 1000))));
+        assert!(network.calls.iter().all(|call| call.answer != Answer::Denied));
+        let probes: Vec<_> = planted
+            .iter()
+            .filter(|call| story.probed.contains(&edge(&network, call).1.as_str()))
+            .filter(|call| address(call.client) == story.agent_address)
+            .collect();
+        assert_eq!(probes.len(), story.probes);
+        assert!(probes.iter().all(|call| (story.taken_over_at..story.pivoted_at).contains(&(call.time_ms / 1000))));
 
         let sessions: Vec<_> = planted.iter().filter(|call| edge(&network, call).1 == story.pivot).collect();
         assert_eq!(sessions.len(), 1);
@@ -107,13 +111,30 @@ fn the_story_is_what_happens() {
         assert!(transfers.iter().all(|call| served(call) && address(call.client) == story.pivot_address));
         let times = story.target_from..story.target_until;
         assert!(transfers.iter().all(|call| times.contains(&(call.time_ms / 1000))));
-        assert_eq!(planted.len(), denied.len() + sessions.len() + secrets.len() + transfers.len());
+        assert_eq!(planted.len(), probes.len() + sessions.len() + secrets.len() + transfers.len());
     }
 }
 
 #[test]
+fn an_enforced_policy_denies_all_of_it() {
+    let network = generate(1, START, Scenario::C);
+    let story = network.story();
+    let denied: Vec<_> = network.calls.iter().filter(|call| call.answer == Answer::Denied).collect();
+    let edges: BTreeSet<(String, String)> = denied.iter().map(|call| edge(&network, call)).collect();
+    let planted = network.planted_edges().into_iter().map(|(client, server)| (client.to_owned(), server.to_owned()));
+    assert_eq!(edges, planted.collect());
+    let window = |call: &&&Call| (story.taken_over_at..story.taken_over_at + 300).contains(&(call.time_ms / 1000));
+    let hosts: BTreeSet<usize> = denied.iter().filter(window).map(|call| call.server).collect();
+    assert!(hosts.len() >= 25, "a scan by any measure: {}", hosts.len());
+    let ordinary = generate(1, START, Scenario::A);
+    let is_ordinary = |network: &Network, call: &&Call| !is_planted(network, call) && call.answer != Answer::Denied;
+    let count = |network: &Network| network.calls.iter().filter(|call| is_ordinary(network, call)).count();
+    assert_eq!(count(&network), count(&ordinary), "the rest of the network is the same");
+}
+
+#[test]
 fn the_deployment_brings_one_address() {
-    let network = generate(1, START);
+    let network = generate(1, START, Scenario::A);
     let story = network.story();
     let late: Vec<_> = network.instances.iter().filter(|instance| instance.deployed_at.is_some()).collect();
     assert_eq!(late.len(), 1);
@@ -129,7 +150,7 @@ fn the_deployment_brings_one_address() {
 
 #[test]
 fn has_forty_services_and_three_agents() {
-    let network = generate(1, START);
+    let network = generate(1, START, Scenario::A);
     let of_kind = |kind: &str| network.services.iter().filter(|service| service.kind() == kind).count();
     assert_eq!((of_kind("service"), of_kind("agent"), of_kind("external")), (38, 3, 1));
     let addresses: BTreeSet<_> = network.instances.iter().map(|instance| &instance.address).collect();

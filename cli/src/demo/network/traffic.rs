@@ -1,16 +1,19 @@
 //! Makes the calls of the demo: two hours of ordinary ones and those of the takeover. Not the tables of services.
 
 use super::services::{COMMON, EDGES, SERVICES};
-use super::{Answer, Call, DURATION_S, Instance, Service};
+use super::{Answer, Call, DURATION_S, Instance, Scenario, Service};
 
 pub(super) const MINUTES: i64 = DURATION_S / 60;
 pub(super) const DEPLOYMENT_MINUTE: i64 = 40;
 pub(super) const TAKEOVER_MINUTE: i64 = 80;
-pub(super) const LATERAL_MINUTE: i64 = 85;
-pub(super) const SECRETS_MINUTE: i64 = 90;
+pub(super) const LATERAL_MINUTE: i64 = 84;
+pub(super) const SECRETS_MINUTE: i64 = 88;
 const SECRETS_CALLS: i64 = 3;
-pub(super) const TRANSFER_MINUTES: std::ops::Range<i64> = 91..105;
+pub(super) const TRANSFER_MINUTES: std::ops::Range<i64> = 89..103;
 pub(super) const TRANSFER_CALLS: u32 = 847;
+/// How often the agent tries in vain what a policy that is enforced denies it.
+const PIVOT_ATTEMPTS: u32 = 3;
+pub(super) const TARGET_ATTEMPTS: u32 = 20;
 const CRON_EVERY_MINUTES: i64 = 10;
 const CRON_CALLS: u32 = 40;
 
@@ -20,8 +23,8 @@ pub(super) const PIVOT: &str = "platform/ci-runner";
 pub(super) const SECRETS: &str = "platform/vault";
 pub(super) const TARGET: &str = "payments/payment-api";
 pub(super) const DEPLOYED: &str = "shop/catalog";
-/// Whom the agent tries once it is taken over, in turn and twice.
-pub(super) const PROBED: [&str; 7] = [
+/// Whom the agent tries in a flat network once it is taken over, in turn and twice.
+const PROBED: [&str; 7] = [
     "data/customer-db",
     "data/ledger-db",
     "platform/vault",
@@ -160,14 +163,55 @@ impl Maker {
         u16::try_from(self.random.between(32_768, 60_999)).expect("the range is one of ports")
     }
 
-    /// The agent probes, moves to the build runner, fetches secrets there, and calls the payment service with them.
-    pub(super) fn takeover(&mut self) {
-        let (agent, pivot) = (self.instances_of(AGENT)[0], self.instances_of(PIVOT)[0]);
-        for (number, probed) in (0..).zip(PROBED.iter().chain(&PROBED)) {
-            let time_ms = (self.start + TAKEOVER_MINUTE * 60 + number * 17) * 1000 + self.random.between(0, 4_000);
-            let server = self.instances_of(probed)[0];
-            self.unusual_call(time_ms, 900, (agent, server), Answer::Denied, ("GET", "/"));
+    /// Whom the agent tries once it is taken over. Where all doors are shut it tries every door.
+    pub(super) fn probed(&self, scenario: Scenario) -> Vec<&'static str> {
+        if scenario == Scenario::A {
+            return PROBED.to_vec();
         }
+        let is_used = |name: &str| {
+            COMMON.iter().any(|(server, _)| *server == name)
+                || EDGES.iter().any(|(client, server, _)| *client == AGENT && *server == name)
+        };
+        let is_other = |name: &str| !name.starts_with("outside/") && name != PIVOT && name != TARGET;
+        let served = SERVICES.iter().filter(|(_, port, _)| *port > 0).map(|&(name, ..)| name);
+        served.filter(|name| !is_used(name) && is_other(name)).collect()
+    }
+
+    /// What happens once the agent is taken over.
+    pub(super) fn takeover(&mut self, scenario: Scenario) {
+        let agent = self.instances_of(AGENT)[0];
+        let probed = self.probed(scenario);
+        let (answer, pause) = match scenario {
+            Scenario::A => (Answer::Served, 16),
+            Scenario::C => (Answer::Denied, 4),
+        };
+        for (number, name) in (0..).zip(probed.iter().chain(&probed)) {
+            let time_ms = (self.start + TAKEOVER_MINUTE * 60 + number * pause) * 1000 + self.random.between(0, 3_000);
+            let server = self.instances_of(name)[0];
+            self.unusual_call(time_ms, 900, (agent, server), answer, ("GET", "/"));
+        }
+        match scenario {
+            Scenario::A => self.move_on(agent),
+            Scenario::C => self.try_in_vain(agent),
+        }
+    }
+
+    /// Nothing but denials: of the session on the build runner, and of the payments.
+    fn try_in_vain(&mut self, agent: usize) {
+        for (name, from, attempts) in
+            [(PIVOT, LATERAL_MINUTE, PIVOT_ATTEMPTS), (TARGET, TRANSFER_MINUTES.start, TARGET_ATTEMPTS)]
+        {
+            let server = self.instances_of(name)[0];
+            for number in 0..i64::from(attempts) {
+                let time_ms = (self.start + from * 60 + number * 11) * 1000 + self.random.between(0, 5_000);
+                self.unusual_call(time_ms, 900, (agent, server), Answer::Denied, ("POST", "/v1/payouts"));
+            }
+        }
+    }
+
+    /// The agent moves to the build runner, fetches secrets there, and calls the payment service with them.
+    fn move_on(&mut self, agent: usize) {
+        let pivot = self.instances_of(PIVOT)[0];
         let lateral_ms = (self.start + LATERAL_MINUTE * 60) * 1000;
         let session_ms = (TRANSFER_MINUTES.end + 2 - LATERAL_MINUTE) * 60_000;
         self.unusual_call(lateral_ms, session_ms, (agent, pivot), Answer::Served, ("", ""));
