@@ -90,7 +90,10 @@ pub(crate) fn of_window(
     mut limit: impl FnMut(&mut Unusual),
 ) -> Vec<Unusual> {
     let mut all: BTreeMap<(&str, String), Unusual> = BTreeMap::new();
-    for breach in &view.breaches {
+    let mut breaches: Vec<_> = view.breaches.iter().collect();
+    // The first that was broken is the one to look at first.
+    breaches.sort_by_key(|breach| breach.counts.first);
+    for breach in breaches {
         let mut more = unusual(network, breach.edge, &breach.counts, &breach.rule);
         limit(&mut more);
         match all.entry((network.name(more.source), more.subject.clone())) {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::failure::usage;
 use crate::findings::{self, Filter};
-use crate::output::{OutputFormat, line, note};
+use crate::output::{OutputFormat, counted, line, note};
 use anyhow::anyhow;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
@@ -80,7 +80,7 @@ fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {
     let findings: Vec<&Finding> = stored.iter().map(|stored| &stored.finding).collect();
     findings::write(&findings, format)?;
     if stored.len() == args.limit {
-        note(&format!("only the newest {} are listed: there may be more, see --limit", args.limit));
+        note(&format!("{} listed: there may be more, see --limit", counted(args.limit, "finding is", "findings are")));
     }
     Ok(())
 }

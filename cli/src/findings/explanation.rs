@@ -15,7 +15,7 @@ pub(crate) fn summarise(finding: &Finding) -> String {
     field(&mut text, "who", &who(finding));
     field(&mut text, "seen", &finding.observed);
     field(&mut text, "expected", &finding.expected);
-    field(&mut text, "since", &format!("the baseline exists since {}", rfc3339(finding.baseline_since)));
+    field(&mut text, "since", &since(finding));
     field(&mut text, "uncertain", &finding.uncertain);
     field(&mut text, "sql", &printable_query(&finding.evidence_query));
     field(&mut text, "more", &format!("tradewind findings show {}", short_id(&finding.finding_id)));
@@ -31,9 +31,12 @@ pub(crate) fn explain(finding: &Finding) -> String {
     field(&mut text, "who", &who(finding));
     field(&mut text, "seen", &finding.observed);
     field(&mut text, "expected", &finding.expected);
-    field(&mut text, "since", &format!("the baseline exists since {}", rfc3339(finding.baseline_since)));
+    field(&mut text, "since", &since(finding));
     field(&mut text, "covers", &format!("flows: {}, windows: {}", finding.flow_count, finding.window_count));
-    field(&mut text, "chance", &format!("p = {}, risk score {:.1}", probability(finding.p_value), finding.risk_score));
+    if !is_rule(finding) {
+        let chance = format!("p = {}, risk score {:.1}", probability(finding.p_value), finding.risk_score);
+        field(&mut text, "chance", &chance);
+    }
     field(&mut text, "detector", &format!("{}, version {}", finding.behaviour, finding.detector_version));
     field(&mut text, "technique", &technique(&finding.technique));
     field(&mut text, "uncertain", &finding.uncertain);
@@ -45,11 +48,11 @@ pub(crate) fn explain(finding: &Finding) -> String {
         let (src, dst) = (short_name(&observation.src_entity), short_name(&observation.dst_entity));
         let edge = format!("{src} -> {dst}{port}");
         text.push_str(&format!(
-            "  {}. {} ({}, p = {})\n     seen      {}\n     expected  {}\n",
+            "  {}. {} ({}{})\n     seen      {}\n     expected  {}\n",
             number + 1,
             printable(&edge),
             printable(&observation.detector),
-            probability(observation.p_value),
+            if is_rule(finding) { String::new() } else { format!(", p = {}", probability(observation.p_value)) },
             printable(&observation.observed),
             printable(&observation.expected),
         ));
@@ -59,6 +62,20 @@ pub(crate) fn explain(finding: &Finding) -> String {
         text.push_str(&format!("\nSQL that shows the flows:\n{query};\n"));
     }
     text
+}
+
+/// Whether a rule decided, and not a baseline.
+fn is_rule(finding: &Finding) -> bool {
+    finding.behaviour == "policy"
+}
+
+fn since(finding: &Finding) -> String {
+    let since = rfc3339(finding.baseline_since);
+    if is_rule(finding) {
+        format!("it is a rule, which needs no baseline; broken since {since}")
+    } else {
+        format!("the baseline exists since {since}")
+    }
 }
 
 /// The first characters of an id.

@@ -19,7 +19,7 @@ pub(crate) use summary::Summary;
 
 use crate::context::Context;
 use crate::failure::usage;
-use crate::output::OutputFormat;
+use crate::output::{OutputFormat, counted};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use group::{Attempt, Pipeline};
@@ -37,7 +37,8 @@ use tradewind_storage::{Committed, Imported, Lake};
 /// Files may be packed with gzip or zstd. The format is found out from the content, and told. Input that cannot be read
 /// goes to table `dead_letters` with its reason; nothing is dropped. The same bytes are never imported twice, whatever
 /// the file is called, so an import that was stopped is finished by running it again. Import files that are complete: a
-/// file that has grown since is other bytes, and comes in whole.
+/// file that has grown since is refused, because its beginning is in the lake already. A file that cannot be read to its
+/// end is not imported at all.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImportArgs {
     /// Files, folders (with all files below), patterns such as `logs/*.gz`, or `-` for standard input
@@ -127,8 +128,13 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     let forgotten = importer.pipeline.memory.forgotten();
     if forgotten > 0 {
         summary.notes.insert(format!(
-            "{forgotten} connections were forgotten to bound memory ([connect] connections_max); what came later of them \
-             counts again"
+            "{} to bound memory ([connect] connections_max); what came later of them \
+             counts again",
+            counted(
+                usize::try_from(forgotten).unwrap_or(usize::MAX),
+                "connection was forgotten",
+                "connections were forgotten"
+            )
         ));
     }
     importer.pipeline.progress.finish();

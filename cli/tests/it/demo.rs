@@ -30,11 +30,102 @@ fn the_demo_finds_what_it_planted_and_its_lake_answers() {
     let entities: Vec<&str> = findings.iter().filter_map(|finding| finding["entity"].as_str()).collect();
     let planted = |entity: &str| entity.ends_with("/support-bot") || entity.ends_with("/ci-runner");
     assert!(!entities.is_empty() && entities.iter().all(|entity| planted(entity)), "{entities:?}");
+    assert!(findings.len() <= 5, "few findings: {findings:?}");
+    the_payments_are_found_in_time(&program, &findings);
+    the_policy_names_what_was_planted(&program, &PLANTED_IN_A);
 
     again_adds_nothing(&program, findings.len());
     shows_one_finding(&program, &findings[0]);
     answers_in_every_output(&program);
     explains_errors(&program);
+}
+
+/// Edges of scenario A that the policy denies.
+const PLANTED_IN_A: [(&str, &str); 10] = [
+    ("support-bot", "customer-db"),
+    ("support-bot", "ledger-db"),
+    ("support-bot", "vault"),
+    ("support-bot", "payment-api"),
+    ("support-bot", "orders-db"),
+    ("support-bot", "ledger"),
+    ("support-bot", "warehouse"),
+    ("support-bot", "ci-runner"),
+    ("ci-runner", "vault"),
+    ("ci-runner", "payment-api"),
+];
+
+/// Within a minute of the first payment, and with the way that led there.
+fn the_payments_are_found_in_time(program: &Program, findings: &[Value]) {
+    let query = "SELECT min(start_time) AS first, count(*) AS calls FROM flows \
+                 WHERE src_entity LIKE '%/ci-runner' AND dst_entity LIKE '%/payment-api'";
+    let payments: Value = serde_json::from_str(&in_demo(program, &["sql", "-o", "ndjson", query]).out).unwrap();
+    assert_eq!(payments["calls"], 847);
+    let seconds = |time: &Value| {
+        let time: jiff::Timestamp = time.as_str().unwrap().parse().unwrap();
+        time.as_second()
+    };
+    let of = |behaviour: &str| {
+        let is_wanted = |finding: &&Value| {
+            let text = finding.to_string();
+            finding["behaviour"] == behaviour && text.contains("/ci-runner") && text.contains("/payment-api")
+        };
+        findings.iter().find(is_wanted).unwrap_or_else(|| panic!("no {behaviour} finding: {findings:?}"))
+    };
+    let late = seconds(&of("policy")["time"]) - seconds(&payments["first"]);
+    assert!((0..=60).contains(&late), "found {late} s after the first payment");
+    let chain = of("chain");
+    let told = chain["observed"].as_str().unwrap();
+    assert!(told.contains("agent support-bot contacted service ci-runner on port 22"), "{told}");
+    assert!(seconds(&chain["time"]) - seconds(&payments["first"]) <= 60, "{chain}");
+}
+
+/// `policy check` names these edges and no other.
+fn the_policy_names_what_was_planted(program: &Program, planted: &[(&str, &str)]) {
+    let checked = in_demo(program, &["policy", "check", "-o", "json"]);
+    assert_eq!(checked.code, 0, "{}", checked.err);
+    let report: Value = serde_json::from_str(&checked.out).unwrap();
+    let name = |entity: &Value| entity.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let mut edges: Vec<(String, String)> = report["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|edge| (name(&edge["src_entity"]), name(&edge["dst_entity"])))
+        .collect();
+    edges.sort();
+    let mut expected: Vec<_> = planted.iter().map(|(src, dst)| ((*src).to_owned(), (*dst).to_owned())).collect();
+    expected.sort();
+    assert_eq!(edges, expected);
+    for empty in ["plaintext", "unknown", "agents_without_policy", "unused_rules"] {
+        assert_eq!(report[empty], Value::Array(Vec::new()), "{empty}");
+    }
+    // The columns that import filled say the same.
+    let denied = "SELECT count(*) AS n FROM flows WHERE declared_verdict = 'denied'";
+    let rows: Value = serde_json::from_str(&in_demo(program, &["sql", "-o", "ndjson", denied]).out).unwrap();
+    assert_eq!(rows["n"], report["flows"]["denied"]);
+    let query = report["violations"][0]["query"].as_str().unwrap();
+    assert!(!in_demo(program, &["sql", "-o", "ndjson", query]).out.is_empty());
+    assert_eq!(in_demo(program, &["policy", "check", "--exit-code"]).code, 1);
+}
+
+#[test]
+fn an_enforced_policy_is_found_as_a_denied_scan() {
+    let program = Program::new();
+    let demo = program.run(&["demo", "--scenario", "c", "--keep", "demo"]);
+    assert_eq!(demo.code, 0, "{}", demo.err);
+    let findings: Vec<Value> = serde_json::from_str(&in_demo(&program, &["findings", "-o", "json"]).out).unwrap();
+    assert!(findings.iter().all(|finding| finding["entity"].as_str().unwrap().ends_with("/support-bot")));
+    assert!(findings.len() <= 2, "{findings:?}");
+    let scan = findings.iter().find(|finding| finding["behaviour"] == "scan").unwrap();
+    assert_eq!(scan["severity"], "critical");
+    assert!(scan["observed"].as_str().unwrap().contains("was denied"), "{scan}");
+    let query = "SELECT DISTINCT src_entity, dst_entity FROM flows WHERE outcome = 'denied'";
+    let denied = in_demo(&program, &["sql", "-o", "ndjson", query]);
+    let denied: Vec<Value> = denied.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let name = |entity: &Value| entity.as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let edges: Vec<_> = denied.iter().map(|row| (name(&row["src_entity"]), name(&row["dst_entity"]))).collect();
+    let planted: Vec<(&str, &str)> = edges.iter().map(|(src, dst)| (src.as_str(), dst.as_str())).collect();
+    assert!(planted.len() > 25 && planted.iter().all(|(src, _)| *src == "support-bot"), "{planted:?}");
+    the_policy_names_what_was_planted(&program, &planted);
 }
 
 fn again_adds_nothing(program: &Program, findings: usize) {

@@ -30,6 +30,14 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Whether so many bytes are too many to be made of so few.
+    #[must_use]
+    pub fn are_passed(&self, packed: u64, unpacked: u64) -> bool {
+        unpacked > self.unpacked_bytes_max && unpacked / self.ratio_max.max(1) > packed
+    }
+}
+
 /// Why unpacking stopped. It travels inside an [`io::Error`]; see [`UnpackError::of`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum UnpackError {
@@ -221,10 +229,7 @@ impl<R: Read> Read for Unpacked<R> {
         let count = read.map_err(|error| self.explain(error))?;
         self.unpacked += count as u64;
         let (packed, limits) = (self.packed_bytes(), self.limits);
-        if self.packing != Packing::None
-            && self.unpacked > limits.unpacked_bytes_max
-            && self.unpacked / limits.ratio_max.max(1) > packed
-        {
+        if self.packing != Packing::None && limits.are_passed(packed, self.unpacked) {
             let why = UnpackError::Limit { packed, unpacked: self.unpacked, limits };
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }

@@ -6,7 +6,7 @@
 use crate::process::{Cost, Runner};
 use crate::report::{Report, Run, Workload};
 use crate::tally::Counts;
-use crate::{Arguments, envoy, peers, vpc};
+use crate::{Arguments, envoy, peers, policy, vpc};
 use anyhow::{Context, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -15,6 +15,8 @@ use std::io::{BufRead, BufReader, BufWriter};
 use std::path::{Path, PathBuf};
 
 const SEED: u64 = 20_260_115;
+/// The configuration of the program under test.
+const CONFIG: &str = "tradewind.toml";
 
 /// A log format with its data.
 #[derive(Debug)]
@@ -47,6 +49,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     peers::write_scripts(folder)?;
     let runner = Runner { python, folder: folder.to_owned() };
+    if let Some(rules) = arguments.policy_rules {
+        fs::write(folder.join("policy.toml"), policy::document(usize::try_from(rules)?))?;
+    }
+    // Always a file of our own, so that none of the working folder counts.
+    let policy = if arguments.policy_rules.is_some() { "[policy]\npath = \"policy.toml\"\n" } else { "" };
+    fs::write(folder.join(CONFIG), policy)?;
 
     let (default_rows, envoy_tenths) = if arguments.quick { (500_000, 3) } else { (5_000_000, 4) };
     let rows = arguments.rows.unwrap_or(default_rows);
@@ -113,7 +121,9 @@ fn import(runner: &Runner, program: &Path, data: &Data) -> anyhow::Result<(Cost,
     if lake.exists() {
         fs::remove_dir_all(&lake)?;
     }
-    let words = ["--lake".as_ref(), lake.as_os_str(), "-o".as_ref(), "json".as_ref()];
+    let config = runner.folder.join(CONFIG);
+    let words =
+        ["--config".as_ref(), config.as_os_str(), "--lake".as_ref(), lake.as_os_str(), "-o".as_ref(), "json".as_ref()];
     let command = [&[program.as_os_str(), "import".as_ref(), data.file.as_os_str()], &words[..]].concat();
     let (cost, printed) = runner.run(&command)?;
     verify(&printed, data.counts)?;

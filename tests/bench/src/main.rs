@@ -33,6 +33,9 @@ struct Arguments {
     /// How many VPC lines to make; Envoy lines keep their proportion [default: 5000000, with --quick 500000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
     rows: Option<u64>,
+    /// `ingest`: has the import check a declared policy of about so many rules.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    policy_rules: Option<u32>,
     /// How often each program runs on each file [default: 3, with --quick 1].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
     repetitions: Option<u16>,

@@ -78,7 +78,7 @@ fn service(index: usize) -> String {
 }
 
 /// Policies of ten rules each; every fifth rule speaks of requests, some of address ranges and mutual TLS.
-fn document(rules: usize) -> String {
+pub(crate) fn document(rules: usize) -> String {
     let mut text = String::from("version = 1\ndefaults = { service = \"allow\" }\n");
     for policy in 0..rules / 10 {
         let (space, subject) = (policy % 20, policy % SERVICES);

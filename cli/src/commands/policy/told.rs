@@ -1,7 +1,7 @@
 //! The report of `policy check` for people, as JSON, and as rows. Not the judging, which the policy crate does.
 
 use super::observe::{Period, Seen};
-use crate::output::{self, OutputFormat, counted, printable};
+use crate::output::{self, OutputFormat, counted, printable, printable_query};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -99,7 +99,7 @@ fn edge_text(edge: &Edge, period: &Period) -> String {
         writeln!(text, "      requests: {shown}").expect("writing to a string cannot fail");
     }
     let query = edge_query(edge, period);
-    writeln!(text, "      {}", printable(&query)).expect("writing to a string cannot fail");
+    writeln!(text, "      {}", printable_query(&query)).expect("writing to a string cannot fail");
     text
 }
 
@@ -111,7 +111,7 @@ fn agent_text(agent: &AgentWithoutPolicy, period: &Period) -> String {
         agent.tally.count,
         rfc3339(agent.tally.first_seen),
         rfc3339(agent.tally.last_seen),
-        printable(&agent_query(agent, period)),
+        printable_query(&agent_query(agent, period)),
     )
 }
 
@@ -190,7 +190,7 @@ pub(super) fn json(summary: &Summary, period: &Period) -> anyhow::Result<String>
     whole["plaintext"] = edges(&summary.plaintext)?;
     whole["unknown"] = edges(&summary.unknown)?;
     whole["agents_without_policy"] = with_queries(agents.collect::<anyhow::Result<_>>()?);
-    Ok(serde_json::to_string_pretty(&whole)?)
+    output::json_pretty(&whole)
 }
 
 /// One line of the report.

@@ -14,6 +14,7 @@ pub(super) const TRANSFER_CALLS: u32 = 847;
 /// How often the agent tries in vain what a policy that is enforced denies it.
 const PIVOT_ATTEMPTS: u32 = 3;
 pub(super) const TARGET_ATTEMPTS: u32 = 20;
+const TARGET_MINUTE: i64 = 91;
 const CRON_EVERY_MINUTES: i64 = 10;
 const CRON_CALLS: u32 = 40;
 
@@ -199,7 +200,7 @@ impl Maker {
     /// Nothing but denials: of the session on the build runner, and of the payments.
     fn try_in_vain(&mut self, agent: usize) {
         for (name, from, attempts) in
-            [(PIVOT, LATERAL_MINUTE, PIVOT_ATTEMPTS), (TARGET, TRANSFER_MINUTES.start, TARGET_ATTEMPTS)]
+            [(PIVOT, LATERAL_MINUTE, PIVOT_ATTEMPTS), (TARGET, TARGET_MINUTE, TARGET_ATTEMPTS)]
         {
             let server = self.instances_of(name)[0];
             for number in 0..i64::from(attempts) {

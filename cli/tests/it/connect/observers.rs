@@ -4,12 +4,13 @@
 use super::logs::{Line, Log, log};
 use super::truth::{Burst, Connection, Host, Kind, Listener, Numbers, SECOND, listener, namespace, service_name};
 use jiff::Timestamp;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Clocks are off by at most this.
 const SKEW: i64 = 2 * SECOND;
 /// The interval over which a flow log adds up.
 const INTERVAL: i64 = 60 * SECOND;
+const FIVE_MINUTES: i64 = 300 * SECOND;
 /// Payload of a packet, and headers of IP with TCP, UDP or ICMP.
 const SEGMENT: i64 = 1_448;
 /// Bytes of the header of a request, and of an answer.
@@ -47,17 +48,26 @@ pub(super) struct Observed {
     pub(super) lost: Vec<u32>,
 }
 
-pub(super) fn observe(connections: &[Connection], layout: Layout, seed: u64) -> Observed {
+/// How flow logs are cut into files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// All of a flow log in one file.
+    Whole,
+    /// A file every five minutes, as AWS delivers to S3.
+    FiveMinutes,
+}
+
+pub(super) fn observe(connections: &[Connection], layout: Layout, delivery: Delivery, seed: u64) -> Observed {
     let mut numbers = Numbers(seed);
     let mut clocks = Clocks { numbers: Numbers(seed ^ 0x5eed), skews: HashMap::new() };
     let (mut aws, mut envoy) = (vec![Vec::new(); 6], vec![Vec::new(); 3]);
     let mut zeek = vec![Vec::new(); 2];
     for (of, connection) in connections.iter().enumerate() {
         for host in [connection.client, connection.server] {
-            let delivery = (60 + numbers.below(120)) * SECOND;
+            let delay = (60 + numbers.below(120)) * SECOND;
             let file = &mut aws[host.namespace() * 2 + usize::from(host.address % 2 == 1)];
             interface(connection, host, layout, clocks.of(host), |end, text| {
-                file.push(Line { of, logged: end + delivery, text });
+                file.push(Line { of, logged: end + delay, text });
             });
             if connection.is_in_mesh() {
                 let file = &mut envoy[host.namespace()];
@@ -71,10 +81,18 @@ pub(super) fn observe(connections: &[Connection], layout: Layout, seed: u64) -> 
     }
     let mut lost = vec![0; connections.len()];
     let mut logs = Vec::new();
+    let more = if layout == Layout::Flags { " vpc-id tcp-flags flow-direction" } else { "" };
+    let aws_head = format!("{AWS_DEFAULT}{more}\n");
     for (number, lines) in aws.into_iter().enumerate() {
-        let name = format!("aws-{}-{}.log", namespace(number / 2), number % 2);
-        let more = if layout == Layout::Flags { " vpc-id tcp-flags flow-direction" } else { "" };
-        logs.push(log(&name, &format!("{AWS_DEFAULT}{more}\n"), lines, &mut numbers, &mut lost));
+        let mut files: BTreeMap<i64, Vec<Line>> = BTreeMap::new();
+        for line in lines {
+            let file = if delivery == Delivery::Whole { 0 } else { line.logged / FIVE_MINUTES };
+            files.entry(file).or_default().push(line);
+        }
+        for (file, lines) in files {
+            let name = format!("aws-{}-{}-{file}.log", namespace(number / 2), number % 2);
+            logs.push(log(&name, &aws_head, lines, &mut numbers, &mut lost));
+        }
     }
     for (number, lines) in envoy.into_iter().enumerate() {
         logs.push(log(&format!("envoy-{}.log", namespace(number)), "", lines, &mut numbers, &mut lost));

@@ -296,7 +296,7 @@ fn what_is_no_file_is_told() {
     assert!(Command::new("mkfifo").arg(folder.join("pipe")).status().unwrap().success());
     symlink("/nowhere/at/all", folder.join("dangling")).unwrap();
     symlink(&folder, folder.join("circle")).unwrap();
-    symlink(program.folder().join("flows.log"), folder.join("link.log")).unwrap();
+    symlink(folder.join("folder.log/flows.log"), folder.join("link.log")).unwrap();
 
     let imported = import(&program, &["logs"], 0);
     assert_eq!(imported.number("files"), 2, "{}", imported.summary);

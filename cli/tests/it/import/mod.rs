@@ -3,6 +3,7 @@
 mod bad_input;
 mod exactly_once;
 mod full_disk;
+mod inputs;
 mod interrupted;
 mod readers;
 mod vpc_log;

@@ -2,7 +2,7 @@
 //!
 //! `{"messageType":"DATA_MESSAGE","owner":…,"logStream":…,"logEvents":[{"id":…,"timestamp":ms,"message":"line"}]}`, often
 //! many without anything between them (AWS, "Real-time processing of log data with subscriptions"). The envelope does not
-//! tell the layout of the lines.
+//! tell the layout of the lines. A `CONTROL_MESSAGE` brings a check of the destination in place of lines.
 
 use super::row::{Origin, Rows, no_words};
 use super::text::unusual_line;
@@ -13,6 +13,8 @@ use serde::Deserialize;
 use std::borrow::Cow;
 use tradewind_model::NULL_NUM;
 
+/// How the one event of a control message begins: it asks whether the destination can be reached, and is no record.
+const HEALTH_CHECK: &str = "CWL CONTROL MESSAGE";
 /// The last millisecond of the year 9999.
 const MILLIS_MAX: i64 = 253_402_300_799_999;
 
@@ -62,14 +64,19 @@ impl CloudWatch {
             Ok(envelope) => envelope,
             Err(error) => return out.reject(Reason::BadJson, error.to_string(), offset, object),
         };
-        if envelope.message_type.as_deref() == Some("CONTROL_MESSAGE") {
-            return;
-        }
+        let is_control = envelope.message_type.as_deref() == Some("CONTROL_MESSAGE");
         let Some(events) = &envelope.log_events else {
+            if is_control {
+                return;
+            }
             let detail = "not a CloudWatch Logs envelope: no `logEvents`".to_owned();
             return out.reject(Reason::BadJson, detail, offset, object);
         };
         for (index, event) in (0..).zip(events) {
+            // Whatever else is under that name counts as any other event.
+            if is_control && event.message.starts_with(HEALTH_CHECK) {
+                continue;
+            }
             let logged_time = event.timestamp.filter(|millis| (0..=MILLIS_MAX).contains(millis));
             let origin = Origin {
                 offset,

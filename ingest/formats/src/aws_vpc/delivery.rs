@@ -1,31 +1,46 @@
 //! Flow logs that AWS delivers as Parquet: columns named as the fields, with underscores, texts and integers.
 //!
-//! It reads row groups as batches, never the whole file.
+//! It reads a few rows at a time, never the whole file. What the columns mean is in the layout and the rows of the text
+//! form; what a file may cost is in `pages`.
+
+mod column;
+mod page_header;
+mod pages;
+mod schema;
 
 use super::AwsVpc;
-use super::layout::Layout;
-use super::row::{Origin, Rows, no_words};
-use crate::contract::{Decoded, Reason};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{
-    Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType, TimestampMillisecondType,
-    TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use arrow_array::{Array, ArrowPrimitiveType, new_empty_array};
-use arrow_schema::{DataType, Schema, TimeUnit};
+use super::row::{Origin, Rows, Words, no_words};
+use crate::contract::{Decoded, REJECT_BYTES_MAX, Reason};
+use crate::detect::HEAD_BYTES;
+use crate::unpack::{Limits, UnpackError};
+use arrow_array::RecordBatch;
+use column::Column;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use parquet::file::reader::ChunkReader;
-use std::fmt::{Display, Write as _};
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-/// Columns that some writers repeat from the folder names of a Hive-partitioned bucket.
-const PARTITIONS: [&str; 9] =
-    ["aws-account-id", "aws-service", "aws-region", "year", "month", "day", "hour", "date", "partition"];
+/// The longest row that is read, in bytes of its words: the longest field is a resource name of at most 2048 characters
+/// (IAM, "Quotas", "Character limits"), and a text form takes no event over 1 MiB (CloudWatch Logs quotas, "Event size").
+const ROW_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of words after which a part is looked at.
+const STEP_BYTES: u64 = 1024 * 1024;
+/// Bytes that a part may hold when it is looked at: less than [`Decoded::is_large`], since what is decoded here may come
+/// out of next to nothing.
+const PART_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// What the words of all rows may be for each byte of the file; both must be passed. With every field there is a row has
+/// some 1,500 bytes of words, most of them repeated names of resources; and ports, counts and times, which no dictionary
+/// makes small, leave several bytes of it in the file.
+const WORDS: Limits = Limits { ratio_max: 1000, unpacked_bytes_max: 256 * 1024 * 1024 };
 
-/// Decodes a Parquet file, at most `batch_rows` rows at a time. `sink` gets each batch and may take it; what it leaves is
-/// cleared. A damaged file, or one without the columns of flow logs, becomes a reject after the rows that could be read.
+/// Decodes a Parquet file, at most `batch_rows` records at a time. `sink` gets each part and may take it; what it leaves is
+/// cleared. A damaged file, or one without the columns of flow logs, becomes a reject after the rows that could be read;
+/// so does one made to fill memory. Columns that are not known go to `unmapped`, except nested ones and intervals.
 ///
 /// # Errors
 /// Only those of `sink`.
@@ -34,150 +49,249 @@ pub fn decode_parquet<R: ChunkReader + 'static, E>(
     batch_rows: usize,
     sink: &mut dyn FnMut(&mut Decoded) -> Result<(), E>,
 ) -> Result<(), E> {
-    let mut out = Decoded::default();
-    let mut rows_read: u64 = 0;
-    let opened = guarded(|| open(reader, batch_rows.max(1)));
-    let (format, mut batches, rows_total) = match opened.unwrap_or_else(|detail| Err((Reason::CorruptInput, detail))) {
-        Ok(opened) => opened,
-        Err((reason, detail)) => {
-            out.reject(reason, detail, 0, b"");
-            return sink(&mut out);
-        }
+    let file_bytes = reader.len();
+    let mut parts = Parts {
+        out: Decoded::default(),
+        sink,
+        records_max: u64::try_from(batch_rows.max(1)).unwrap_or(u64::MAX),
+        file_bytes,
+        rows_read: 0,
+        word_bytes: 0,
+        next_look: STEP_BYTES,
     };
-    loop {
-        let damage = match guarded(|| batches.next()) {
-            Ok(None) if rows_read == rows_total => return Ok(()),
-            Ok(None) => format!("it ends after {rows_read} rows"),
-            Ok(Some(Err(error))) => error.to_string(),
-            Err(detail) => detail,
-            Ok(Some(Ok(batch))) => {
-                let columns: Vec<Column> = batch.columns().iter().filter_map(|array| column(array.as_ref())).collect();
-                rows(&format, &columns, batch.num_rows(), rows_read, &mut out);
-                rows_read += batch.num_rows() as u64;
-                sink(&mut out)?;
-                out.clear();
-                continue;
-            }
-        };
-        let detail = format!("Parquet: {damage}; rows from {rows_read} on, of {rows_total}, were not read");
-        out.reject(Reason::CorruptInput, detail, rows_read, b"");
-        return sink(&mut out);
+    match open(reader, batch_rows.max(1)) {
+        Ok(opened) => parts.read(opened),
+        Err((refusal, head)) => parts.refuse(&refusal, 0, &head),
     }
+}
+
+/// Why a file is not read, or not to its end.
+#[derive(Debug)]
+struct Refusal {
+    reason: Reason,
+    detail: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, detail: String) -> Self {
+        Self { reason, detail }
+    }
+}
+
+fn corrupt(error: impl Display) -> Refusal {
+    Refusal::new(Reason::CorruptInput, error.to_string())
 }
 
 /// Calls the Parquet reader, which panics on some damaged files instead of returning an error (for instance on levels that
 /// disagree with the number of values). Nothing of it is used after a panic.
-fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+fn guarded<T>(read: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str);
         let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no detail");
-        format!("the reader gave up: {text}")
+        Err(Refusal::new(Reason::CorruptInput, format!("the reader gave up: {text}")))
     })
 }
 
-type Opened = (AwsVpc, ParquetRecordBatchReader, u64);
+/// A file that can be read.
+struct Opened {
+    format: AwsVpc,
+    batches: ParquetRecordBatchReader,
+    rows: u64,
+}
 
-fn open<R: ChunkReader + 'static>(reader: R, batch_rows: usize) -> Result<Opened, (Reason, String)> {
-    let corrupt = |error: ParquetError| (Reason::CorruptInput, error.to_string());
+/// What was found out about a file.
+struct Plan {
+    format: AwsVpc,
+    metadata: ArrowReaderMetadata,
+    wanted: Vec<usize>,
+    rows_at_once: usize,
+}
+
+/// Opens a file, or says why not and shows its beginning.
+fn open<R: ChunkReader + 'static>(reader: R, batch_rows: usize) -> Result<Opened, (Refusal, Vec<u8>)> {
+    let plan = guarded(|| plan(&reader)).map_err(|refusal| (refusal, head(&reader)))?;
+    let opened = guarded(|| {
+        let rows = u64::try_from(plan.metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
+        let mask = ProjectionMask::roots(plan.metadata.parquet_schema(), plan.wanted);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(reader, plan.metadata);
+        let builder = builder.with_projection(mask).with_batch_size(plan.rows_at_once.min(batch_rows));
+        Ok(Opened { format: plan.format, batches: builder.build().map_err(corrupt)?, rows })
+    });
+    opened.map_err(|refusal| (refusal, Vec::new()))
+}
+
+fn plan<R: ChunkReader>(reader: &R) -> Result<Plan, Refusal> {
+    pages::check_footer(reader)?;
     // The Arrow schema that some writers embed could ask for other types than the file has.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(reader, options).map_err(corrupt)?;
-    let wanted = wanted(builder.schema());
-    for field in wanted.iter().map(|&index| builder.schema().field(index)) {
-        if column(new_empty_array(field.data_type()).as_ref()).is_none() {
-            let detail = format!("column {} has type {}, not text or integer", field.name(), field.data_type());
-            return Err((Reason::UnknownFormat, detail));
-        }
-    }
-    let names = wanted.iter().map(|&index| builder.schema().field(index).name().as_str());
-    let layout = Layout::from_names(names).map_err(|error| (Reason::UnknownFormat, error.to_string()))?;
-    let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or_default();
-    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let reader = builder.with_projection(mask).with_batch_size(batch_rows).build().map_err(corrupt)?;
-    Ok((AwsVpc::new(layout), reader, rows))
+    let found = ArrowReaderMetadata::load(reader, options).map_err(corrupt)?;
+    let wanted = schema::wanted(found.schema());
+    let unknown = |error: super::LayoutError| Refusal::new(Reason::UnknownFormat, error.to_string());
+    let format = AwsVpc::new(schema::layout(found.schema(), &wanted).map_err(unknown)?);
+    let leaves = schema::leaves(found.schema(), found.parquet_schema(), &wanted);
+    let rows_at_once = pages::rows_at_once(reader, found.metadata(), &leaves)?;
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(schema::reading(found.schema())));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(found.metadata()), options).map_err(corrupt)?;
+    Ok(Plan { format, metadata, wanted, rows_at_once })
 }
 
-fn wanted(schema: &Schema) -> Vec<usize> {
-    let is_partition = |name: &str| PARTITIONS.contains(&name.to_ascii_lowercase().replace('_', "-").as_str());
-    let fields = schema.fields().iter().enumerate();
-    fields
-        .filter(|(_, field)| !field.data_type().is_nested() && !is_partition(field.name()))
-        .map(|(index, _)| index)
-        .collect()
+/// The first bytes of a file, as for any input that is not recognised; none where they cannot be read.
+fn head<R: ChunkReader>(reader: &R) -> Vec<u8> {
+    let length = usize::try_from(reader.len()).unwrap_or(HEAD_BYTES).min(HEAD_BYTES);
+    reader.get_bytes(0, length).map(Vec::from).unwrap_or_default()
 }
 
-fn rows(format: &AwsVpc, columns: &[Column], count: usize, first: u64, out: &mut Decoded) {
-    let mut rows = Rows::new(format.layout(), out);
-    let mut words = no_words();
-    for row in 0..count {
-        for (word, column) in words.iter_mut().zip(columns) {
-            *word = column.word(row);
-        }
-        let offset = first + row as u64;
-        if let Err(fault) = rows.record(&words, &Origin::line(offset), out) {
-            let record = words[..columns.len()].join(" ");
-            out.reject(fault.reason, fault.detail, offset, record.as_bytes());
-        }
-    }
-    rows.finish(out);
+/// What was decoded and not handed out yet, and how much there was.
+struct Parts<'s, E> {
+    out: Decoded,
+    sink: &'s mut dyn FnMut(&mut Decoded) -> Result<(), E>,
+    records_max: u64,
+    file_bytes: u64,
+    rows_read: u64,
+    /// Bytes of the words of all rows.
+    word_bytes: u64,
+    /// After how many of them the part is looked at again.
+    next_look: u64,
 }
 
-/// The values of one column as the text form of a log writes them.
-#[derive(Default)]
-struct Column {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Column {
-    fn word(&self, row: usize) -> &str {
-        let start = if row == 0 { 0 } else { self.ends[row - 1] };
-        match &self.text[start..self.ends[row]] {
-            "" => "-",
-            word => word,
+impl<E> Parts<'_, E> {
+    fn read(&mut self, opened: Opened) -> Result<(), E> {
+        let Opened { format, mut batches, rows } = opened;
+        loop {
+            let next = guarded(|| batches.next().transpose().map_err(corrupt));
+            let refusal = match next {
+                Ok(Some(batch)) => match self.add(&format, &batch)? {
+                    None if self.rows_read <= rows => continue,
+                    None => corrupt(format_args!("it goes on after {} rows", self.rows_read)),
+                    Some(refusal) => refusal,
+                },
+                Ok(None) if self.rows_read == rows => return self.hand_over(),
+                Ok(None) => corrupt(format_args!("it ends after {} rows", self.rows_read)),
+                Err(refusal) => refusal,
+            };
+            let detail = format!("{}; rows from {} on, of {rows}, were not read", refusal.detail, self.rows_read);
+            return self.refuse(&Refusal { detail, ..refusal }, self.rows_read, b"");
         }
     }
 
-    fn fill<T: Display>(values: impl Iterator<Item = Option<T>>) -> Self {
-        let mut column = Self::default();
-        for value in values {
-            if let Some(value) = value {
-                write!(column.text, "{value}").expect("writing to a String does not fail");
+    /// Adds the rows of a batch; says when there is too much in them.
+    fn add(&mut self, format: &AwsVpc, batch: &RecordBatch) -> Result<Option<Refusal>, E> {
+        let columns: Vec<Column> = batch.columns().iter().map(Column::new).collect();
+        let mut row = 0;
+        while row < batch.num_rows() {
+            let mut rows = Rows::new(format.layout(), &self.out);
+            let mut words = no_words();
+            let mut is_full = false;
+            while row < batch.num_rows() && !is_full {
+                self.word_bytes += one(&mut rows, &mut words, &columns, row, self.rows_read, &mut self.out);
+                row += 1;
+                self.rows_read += 1;
+                is_full = self.out.counts.records >= self.records_max;
+                if self.word_bytes >= self.next_look {
+                    if WORDS.are_passed(self.file_bytes, self.word_bytes) {
+                        rows.finish(&mut self.out);
+                        let (packed, unpacked) = (self.file_bytes, self.word_bytes);
+                        let why = UnpackError::Limit { packed, unpacked, limits: WORDS };
+                        return Ok(Some(Refusal::new(Reason::DecompressionLimit, why.to_string())));
+                    }
+                    self.next_look = self.word_bytes + STEP_BYTES;
+                    is_full |= held(&self.out) >= PART_BYTES_MAX;
+                }
             }
-            column.ends.push(column.text.len());
+            rows.finish(&mut self.out);
+            if is_full {
+                self.hand_over()?;
+            }
         }
-        column
+        Ok(None)
+    }
+
+    /// Ends with the reject of the whole file.
+    fn refuse(&mut self, refusal: &Refusal, offset: u64, head: &[u8]) -> Result<(), E> {
+        // The part at hand may be full.
+        self.hand_over()?;
+        self.out.reject(refusal.reason, format!("Parquet: {}", refusal.detail), offset, head);
+        if let Some(reject) = self.out.rejects.last_mut() {
+            reject.length = self.file_bytes;
+        }
+        self.hand_over()
+    }
+
+    fn hand_over(&mut self) -> Result<(), E> {
+        if self.out.counts.records > 0 {
+            (self.sink)(&mut self.out)?;
+            self.out.clear();
+        }
+        Ok(())
     }
 }
 
-/// The values of an array; none when its type is neither text nor a whole number nor a time.
-fn column(array: &dyn Array) -> Option<Column> {
-    Some(match array.data_type() {
-        DataType::Utf8 => Column::fill(array.as_string::<i32>().iter()),
-        DataType::LargeUtf8 => Column::fill(array.as_string::<i64>().iter()),
-        DataType::Binary => {
-            Column::fill(array.as_binary::<i32>().iter().map(|bytes| bytes.map(String::from_utf8_lossy)))
-        }
-        DataType::Int8 => numbers::<Int8Type>(array, 1),
-        DataType::Int16 => numbers::<Int16Type>(array, 1),
-        DataType::Int32 => numbers::<Int32Type>(array, 1),
-        DataType::Int64 => numbers::<Int64Type>(array, 1),
-        DataType::UInt8 => numbers::<UInt8Type>(array, 1),
-        DataType::UInt16 => numbers::<UInt16Type>(array, 1),
-        DataType::UInt32 => numbers::<UInt32Type>(array, 1),
-        DataType::UInt64 => numbers::<UInt64Type>(array, 1),
-        DataType::Timestamp(TimeUnit::Second, _) => numbers::<TimestampSecondType>(array, 1),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => numbers::<TimestampMillisecondType>(array, 1_000),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => numbers::<TimestampMicrosecondType>(array, 1_000_000),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => numbers::<TimestampNanosecondType>(array, 1_000_000_000),
-        _ => return None,
-    })
+/// Bytes that a part holds for texts, rejects and gaps.
+fn held(out: &Decoded) -> usize {
+    let rejects = out.reject_bytes + out.rejects.len() * 128;
+    let gaps: usize = out.gaps.iter().map(|(observer, ..)| observer.map_or(0, str::len) + 128).sum();
+    out.flows.text_bytes() + rejects + gaps
 }
 
-/// Whole numbers, divided by `unit`: times become seconds, as the text form has them.
-fn numbers<T: ArrowPrimitiveType>(array: &dyn Array, unit: i128) -> Column
-where
-    T::Native: Into<i128>,
-{
-    Column::fill(array.as_primitive::<T>().iter().map(|value| value.map(|value| value.into() / unit)))
+/// Decodes one row, and returns the bytes of its words.
+fn one<'a>(
+    rows: &mut Rows<'_>,
+    words: &mut Words<'a>,
+    columns: &'a [Column],
+    row: usize,
+    offset: u64,
+    out: &mut Decoded,
+) -> u64 {
+    let mut length = columns.len().saturating_sub(1);
+    let mut is_readable = true;
+    for (word, column) in words.iter_mut().zip(columns) {
+        match column.word(row) {
+            Ok(text) => {
+                *word = text;
+                length += text.len();
+            }
+            Err(bytes) => {
+                is_readable = false;
+                length += bytes.len();
+            }
+        }
+    }
+    if length > ROW_BYTES_MAX {
+        too_long(columns, row, length, offset, out);
+    } else if is_readable {
+        record(rows, words, columns.len(), offset, out);
+    } else {
+        let readable: Vec<Cow<'_, str>> = columns.iter().map(|column| column.readable(row)).collect();
+        let mut words = no_words();
+        for (word, text) in words.iter_mut().zip(&readable) {
+            *word = text;
+        }
+        record(rows, &words, columns.len(), offset, out);
+    }
+    length as u64
+}
+
+fn record(rows: &mut Rows<'_>, words: &Words<'_>, count: usize, offset: u64, out: &mut Decoded) {
+    if let Err(fault) = rows.record(words, &Origin::line(offset), out) {
+        out.reject(fault.reason, fault.detail, offset, words[..count].join(" ").as_bytes());
+    }
+}
+
+/// Keeps the beginning of a row that is longer than any real one.
+#[cold]
+fn too_long(columns: &[Column], row: usize, length: usize, offset: u64, out: &mut Decoded) {
+    let mut record = Vec::new();
+    for column in columns {
+        let bytes = column.word(row).map_or_else(|bytes| bytes, str::as_bytes);
+        record.extend_from_slice(&bytes[..bytes.len().min(REJECT_BYTES_MAX - record.len())]);
+        if record.len() >= REJECT_BYTES_MAX {
+            break;
+        }
+        record.push(b' ');
+    }
+    let detail = format!("the row has {length} bytes, more than {ROW_BYTES_MAX}");
+    out.reject(Reason::RecordTooLong, detail, offset, &record);
+    if let Some(reject) = out.rejects.last_mut() {
+        reject.length = length as u64;
+    }
 }

@@ -10,6 +10,7 @@ mod streams;
 mod vpc;
 mod vpc_mapping;
 mod vpc_parquet;
+mod vpc_parquet_limits;
 mod vpc_properties;
 mod vpc_samples;
 mod zeek;

@@ -272,3 +272,27 @@ fn envelopes() {
     let row = &crate::vpc::rows(&decode_with(&format, envelope(&["::1 ::2"]).as_bytes()))[0];
     assert_eq!((&row["account"], &row["observer"]), (&json!("1"), &json!("eni-9")));
 }
+
+/// AWS checks with one event whether the destination can be reached; nothing else may vanish under that name.
+#[test]
+fn control_messages_lose_no_event() {
+    let check = |messages: &[&str], expected: (u64, u64, u64)| {
+        let events: Vec<Value> =
+            messages.iter().map(|message| json!({"id": "", "timestamp": 1, "message": message})).collect();
+        let control = json!({"messageType": "CONTROL_MESSAGE", "owner": "CloudwatchLogs", "logEvents": events});
+        let format = CloudWatch::new(Layout::parse(DEFAULT).unwrap());
+        let out = decode_with(&format, control.to_string().as_bytes());
+        assert_eq!(
+            (out.counts.flows, out.counts.gaps, out.counts.rejected),
+            expected,
+            "{messages:?}: {:?}",
+            out.rejects
+        );
+        assert_eq!(out.counts.records, expected.0 + expected.1 + expected.2);
+    };
+    let health = "CWL CONTROL MESSAGE: Checking health of destination Firehose.";
+    check(&[], (0, 0, 0));
+    check(&[health], (0, 0, 0));
+    check(&["something else"], (0, 0, 1));
+    check(&[health, OK, "x", &OK.replace("OK", "NODATA")], (1, 1, 1));
+}
