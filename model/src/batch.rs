@@ -3,6 +3,7 @@
 //! A column that no row set holds nothing, so a format pays only for the fields it has. Rows are built in place:
 //! set the columns of the row at hand, then [`FlowBatch::end_row`] keeps it or [`FlowBatch::abort_row`] drops it.
 
+use crate::cells::Cells;
 use crate::dictionary::Dictionary;
 use crate::field::{Field, FieldType, NumCol, TextCol};
 use crate::flow;
@@ -17,106 +18,6 @@ pub const NULL_NUM: i64 = i64::MIN;
 
 /// After how many rows a column may be known as one whose texts seldom repeat.
 const TRIED_ROWS: usize = 4096;
-
-/// The cells of one column: values of the first rows, or one value that many rows share. All other rows are null.
-#[derive(Clone, Debug)]
-struct Cells<T> {
-    null: T,
-    values: Vec<T>,
-    /// Invariant: when `shared_rows` is not 0, `values` is empty, and the first `shared_rows` rows have `shared`.
-    shared: T,
-    shared_rows: usize,
-}
-
-impl<T: Copy + PartialEq> Cells<T> {
-    fn new(null: T) -> Self {
-        Self { null, values: Vec::new(), shared: null, shared_rows: 0 }
-    }
-
-    #[inline]
-    fn get(&self, row: usize) -> T {
-        match self.values.get(row) {
-            Some(&value) => value,
-            None if row < self.shared_rows => self.shared,
-            None => self.null,
-        }
-    }
-
-    #[inline]
-    fn set(&mut self, row: usize, value: T) {
-        if self.values.len() == row {
-            self.values.push(value);
-        } else {
-            self.set_slow(row, value);
-        }
-    }
-
-    #[cold]
-    fn set_slow(&mut self, row: usize, value: T) {
-        self.expand();
-        if self.values.len() <= row {
-            self.values.resize(row + 1, self.null);
-        }
-        self.values[row] = value;
-    }
-
-    fn expand(&mut self) {
-        if self.shared_rows > 0 {
-            self.values.resize(self.shared_rows, self.shared);
-            self.shared_rows = 0;
-        }
-    }
-
-    fn set_range(&mut self, from: usize, to: usize, value: T) {
-        if from >= to {
-            return;
-        }
-        let continues = from == self.shared_rows && (from == 0 || self.shared == value);
-        if self.values.is_empty() && continues {
-            self.shared = value;
-            self.shared_rows = to;
-            return;
-        }
-        self.expand();
-        if self.values.len() < to {
-            self.values.resize(to, self.null);
-        }
-        self.values[from..to].fill(value);
-    }
-
-    fn constant(&self, rows: usize) -> Option<T> {
-        if !self.values.is_empty() {
-            return None;
-        }
-        match self.shared_rows {
-            0 => Some(self.null),
-            shared if shared >= rows => Some(self.shared),
-            _ => None,
-        }
-    }
-
-    fn expanded(&self, rows: usize) -> Cow<'_, [T]> {
-        if self.values.len() == rows {
-            return Cow::Borrowed(&self.values);
-        }
-        Cow::Owned((0..rows).map(|row| self.get(row)).collect())
-    }
-
-    fn replace(&mut self, values: Vec<T>) {
-        self.values = values;
-        self.shared_rows = 0;
-    }
-
-    fn truncate(&mut self, rows: usize) {
-        self.values.truncate(rows);
-        self.shared_rows = self.shared_rows.min(rows);
-    }
-
-    fn clear(&mut self) {
-        self.values.clear();
-        self.shared_rows = 0;
-    }
-}
 
 /// A dictionary-coded text column.
 #[derive(Clone, Debug)]
@@ -176,7 +77,7 @@ impl TextColumn {
     }
 
     fn seldom_repeats(&self) -> bool {
-        let rows = self.cells.values.len();
+        let rows = self.cells.stored();
         rows >= TRIED_ROWS && self.dictionary.len() >= rows - rows / 16
     }
 

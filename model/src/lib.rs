@@ -5,6 +5,7 @@
 #![warn(missing_docs)]
 
 pub mod batch;
+mod cells;
 pub mod clock;
 pub mod community_id;
 pub mod dictionary;

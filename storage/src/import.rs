@@ -7,6 +7,7 @@
 
 use crate::durable;
 use crate::error::{CommitError, LakeError, QueryError};
+use crate::import_rows::{coverage_rows, dead_letter_rows, import_row};
 use crate::lake::Lake;
 use crate::ledger::{Imported, Ledger, METADATA_KEY};
 use crate::rows::{Cell, partitioned, text_values};
@@ -20,7 +21,6 @@ use futures::TryStreamExt as _;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FLOWS, IMPORTS, Table};
-use tradewind_model::time::day_of;
 
 /// The application id of import transactions.
 const TRANSACTION_ID: &str = "import";
@@ -94,7 +94,7 @@ impl DeadLetter {
     }
 }
 
-fn key(position: &str, source: Option<&str>) -> String {
+pub(crate) fn key(position: &str, source: Option<&str>) -> String {
     format!("{position} {}", source.unwrap_or_default())
 }
 
@@ -362,64 +362,6 @@ fn is_lost_race(error: &DeltaTableError) -> bool {
         ),
         _ => false,
     }
-}
-
-pub(crate) fn dead_letter_rows(letters: &[DeadLetter]) -> Vec<(String, Vec<Cell>)> {
-    letters
-        .iter()
-        .map(|letter| {
-            let row = vec![
-                letter.ingest_time.into(),
-                day_of(letter.ingest_time).into(),
-                letter.source.clone().into(),
-                letter.reason.into(),
-                letter.detail.as_str().into(),
-                letter.position.as_str().into(),
-                letter.position_offset.into(),
-                letter.position_index.into(),
-                letter.path.as_str().into(),
-                letter.raw_bytes.into(),
-                letter.raw.as_str().into(),
-            ];
-            (letter.key(), row)
-        })
-        .collect()
-}
-
-fn coverage_rows(coverage: &[Coverage]) -> Vec<(String, Vec<Cell>)> {
-    coverage
-        .iter()
-        .map(|minute| {
-            let row = vec![
-                minute.minute.into(),
-                day_of(minute.minute).into(),
-                minute.source.as_str().into(),
-                minute.observer.clone().into(),
-                minute.position.as_str().into(),
-                (minute.flows + minute.gaps).into(),
-                minute.flows.into(),
-                minute.gaps.into(),
-                minute.gap_reason.clone().into(),
-            ];
-            (key(&minute.position, Some(&minute.source)), row)
-        })
-        .collect()
-}
-
-fn import_row(version: i64, object: &ImportedObject) -> Vec<Cell> {
-    vec![
-        object.content_hash.as_str().into(),
-        object.import_time.into(),
-        version.into(),
-        object.path.as_str().into(),
-        object.source.clone().into(),
-        object.format_reason.clone().into(),
-        object.bytes_in.into(),
-        object.records.into(),
-        object.flows.into(),
-        object.rejected.into(),
-        object.gaps.into(),
-    ]
 }
 
 impl From<QueryError> for CommitError {

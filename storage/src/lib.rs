@@ -8,6 +8,7 @@ mod encode;
 pub mod error;
 pub mod findings;
 pub mod import;
+mod import_rows;
 pub mod lake;
 mod ledger;
 pub mod replay;

@@ -2,7 +2,8 @@
 
 use crate::encode;
 use crate::error::CommitError;
-use crate::import::{DeadLetter, dead_letter_rows};
+use crate::import::DeadLetter;
+use crate::import_rows::dead_letter_rows;
 use crate::rows::partitioned;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;

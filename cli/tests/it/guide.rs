@@ -3,7 +3,10 @@
 //! A block is run for its language: `sql` as a query, `console` line by line, `python` where there is a Python that has the
 //! readers, `toml` is parsed. `text` is what cannot be run here: other programs, other machines.
 
+mod answers;
+
 use crate::program::Program;
+use answers::{ANSWERS, ANSWERS_OF_DENIED, Answers};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,6 +16,8 @@ use tempfile::TempDir;
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/guide");
 /// The command of which every page that needs the demo makes use. It is run once.
 const MAKE_DEMO: &str = "tradewind demo --keep demo";
+/// Makes the other story of the demo, in which all of the attack is denied: some questions have an answer only there.
+const MAKE_DENIED_DEMO: &str = "tradewind demo --scenario c --keep demo";
 /// Stands in commands for the id of the demo's critical finding, which changes with the day.
 const ID: &str = " ID";
 
@@ -82,16 +87,16 @@ fn steps(block: &Block) -> Vec<Step> {
     steps
 }
 
-/// The one demo of all pages: a working folder with `demo` in it, and what making it printed.
+/// A demo: a working folder with `demo` in it, and what making it printed.
 struct Demo {
     folder: TempDir,
     out: String,
 }
 
 impl Demo {
-    fn make() -> Self {
+    fn make(command: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (is_ok, out) = shell(MAKE_DEMO, folder.path());
+        let (is_ok, out) = shell(command, folder.path());
         assert!(is_ok, "{out}");
         Self { folder, out }
     }
@@ -203,49 +208,10 @@ fn check_python(demo: &Demo, faults: &mut String) {
     }
 }
 
-/// Heading of a query in the cookbook, and what its answer (as CSV) has to tell.
-const ANSWERS: &[(&str, &[&str])] = &[
-    (
-        "Who talked to the payment service last night?",
-        &["-/platform/service/ci-runner,allowed,847,", "-/ai/agent/support-bot,denied,2,"],
-    ),
-    (
-        "What was denied, to whom, and how often?",
-        &[
-            "-/ai/agent/support-bot,-/data/service/customer-db,5432,aws_vpc,",
-            "-/ai/agent/support-bot,-/data/service/ledger-db,5432,aws_vpc,",
-            "-/ai/agent/support-bot,-/data/service/orders-db,5432,aws_vpc,",
-            "-/ai/agent/support-bot,-/data/service/warehouse,5439,aws_vpc,",
-            "-/ai/agent/support-bot,-/platform/service/vault,8200,aws_vpc,",
-            "-/ai/agent/support-bot,-/payments/service/ledger,8443,envoy,",
-            "-/ai/agent/support-bot,-/payments/service/payment-api,8443,envoy,",
-        ],
-    ),
-    (
-        "Who was denied, and reached it through another?",
-        &["-/platform/service/ci-runner,", "-/payments/service/payment-api,", "-/platform/service/vault,"],
-    ),
-    (
-        "Which edges are new since yesterday?",
-        &[
-            "-/platform/service/ci-runner,-/payments/service/payment-api,8443,",
-            "-/ai/agent/support-bot,-/platform/service/ci-runner,22,",
-        ],
-    ),
-    ("Is anybody scanning?", &["T10:20:00Z,-/ai/agent/support-bot,"]),
-    (
-        "Where does data go outside, and how much?",
-        &["-/ai/service/llm-gateway,-/outside/external/model-provider,203.0.113.10,443,"],
-    ),
-    ("Where is coverage missing?", &[",SKIPDATA,12,", ",NODATA,12,"]),
-    ("Which raw record is behind a row?", &["logs/istio/payments/istio-proxy_"]),
-    ("What did the entity of a finding do before and after?", &["-/platform/service/ci-runner,22,allowed"]),
-];
-
-fn check_answers(demo: &Demo, faults: &mut String) {
+fn check_answers(demo: &Demo, answers: &Answers, faults: &mut String) {
     let cookbook = pages().into_iter().find(|page| page.name == "sql-cookbook.md").unwrap();
     let blocks = blocks(&cookbook);
-    for (heading, expected) in ANSWERS {
+    for (heading, expected) in answers {
         let block = blocks.iter().find(|block| block.heading == *heading && block.language == "sql").unwrap();
         // A query that does not run was told before.
         let answer = demo.sql(&block.lines.join("\n")).unwrap_or_default();
@@ -272,6 +238,8 @@ fn the_ledger_is_right_about_a_file_that_was_read_the_second_time() {
         let query = blocks.iter().filter(|block| block.heading == heading && block.language == "sql").nth(nth).unwrap();
         // What is asked of the demo's traffic alone is left out.
         let query = query.lines.join("\n").replace("flows.src_entity = '-/ai/agent/support-bot' AND ", "");
+        // There is no policy here.
+        let query = query.replace("flows.declared_verdict = 'denied'", "flows.outcome = 'denied'");
         let answer = program.run(&["sql", "-o", "csv", &query.replace("flows.date = current_date - 1 AND ", "")]);
         assert_eq!(answer.code, 0, "{answer:?}");
         answer.out.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
@@ -299,11 +267,13 @@ fn check_hashes(demo: &Demo, faults: &mut String) {
 fn every_query_and_command_runs() {
     // The demo is of yesterday, and so are the queries: at midnight it has to be made anew.
     for _ in 0..2 {
-        let demo = Demo::make();
+        let demo = Demo::make(MAKE_DEMO);
+        let denied = Demo::make(MAKE_DENIED_DEMO);
         let day = demo.sql("SELECT max(date) = current_date - 1 FROM flows").unwrap();
         let mut faults = String::new();
         check_queries(&demo, &mut faults);
-        check_answers(&demo, &mut faults);
+        check_answers(&demo, ANSWERS, &mut faults);
+        check_answers(&denied, ANSWERS_OF_DENIED, &mut faults);
         check_hashes(&demo, &mut faults);
         check_python(&demo, &mut faults);
         for page in &pages() {

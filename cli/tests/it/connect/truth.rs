@@ -94,6 +94,9 @@ pub(super) fn service_name(service: i64) -> String {
     format!("service-{service}")
 }
 
+/// Client and its port, server and its port, protocol.
+pub(super) type Tuple = (Host, i64, Host, i64, i64);
+
 /// What listens where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listener {
@@ -158,7 +161,7 @@ impl Connection {
         self.bursts.windows(2).map(|pair| pair[1].time - pair[0].time).max().unwrap_or_default()
     }
 
-    pub(super) fn tuple(&self) -> (Host, i64, Host, i64, i64) {
+    pub(super) fn tuple(&self) -> Tuple {
         (self.client, self.client_port, self.server, self.server_port, self.protocol)
     }
 }
@@ -182,7 +185,7 @@ struct Drawing {
     servers: Vec<Host>,
     next_port: HashMap<Host, i64>,
     made: Vec<Connection>,
-    uses: HashMap<(Host, i64, Host, i64, i64), u32>,
+    uses: HashMap<Tuple, u32>,
 }
 
 /// Connections in the order of their start. Without `reuses_soon`, no tuple is used again before its idle gap has passed.

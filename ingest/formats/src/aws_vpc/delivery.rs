@@ -4,6 +4,7 @@
 //! form; what a file may cost is in `pages`.
 
 mod column;
+mod lengths;
 mod page_header;
 mod pages;
 mod schema;
@@ -14,12 +15,14 @@ use crate::contract::{Decoded, REJECT_BYTES_MAX, Reason};
 use crate::detect::HEAD_BYTES;
 use crate::unpack::{Limits, UnpackError};
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use column::Column;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::file::reader::ChunkReader;
+use parquet::errors::ParquetError;
+use parquet::file::reader::{ChunkReader, Length};
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -109,22 +112,44 @@ struct Plan {
 
 /// Opens a file, or says why not and shows its beginning.
 fn open<R: ChunkReader + 'static>(reader: R, batch_rows: usize) -> Result<Opened, (Refusal, Vec<u8>)> {
-    let plan = guarded(|| plan(&reader)).map_err(|refusal| (refusal, head(&reader)))?;
+    let reader = Arc::new(reader);
+    let plan = guarded(|| plan(&reader)).map_err(|refusal| (refusal, head(reader.as_ref())))?;
     let opened = guarded(|| {
         let rows = u64::try_from(plan.metadata.metadata().file_metadata().num_rows()).unwrap_or_default();
         let mask = ProjectionMask::roots(plan.metadata.parquet_schema(), plan.wanted);
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(reader, plan.metadata);
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Shared(reader), plan.metadata);
         let builder = builder.with_projection(mask).with_batch_size(plan.rows_at_once.min(batch_rows));
         Ok(Opened { format: plan.format, batches: builder.build().map_err(corrupt)?, rows })
     });
     opened.map_err(|refusal| (refusal, Vec::new()))
 }
 
-fn plan<R: ChunkReader>(reader: &R) -> Result<Plan, Refusal> {
-    pages::check_footer(reader)?;
+/// The file, for several readers at once.
+struct Shared<R>(Arc<R>);
+
+impl<R: ChunkReader> Length for Shared<R> {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl<R: ChunkReader> ChunkReader for Shared<R> {
+    type T = R::T;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        self.0.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        self.0.get_bytes(start, length)
+    }
+}
+
+fn plan<R: ChunkReader>(reader: &Arc<R>) -> Result<Plan, Refusal> {
+    pages::check_footer(reader.as_ref())?;
     // The Arrow schema that some writers embed could ask for other types than the file has.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let found = ArrowReaderMetadata::load(reader, options).map_err(corrupt)?;
+    let found = ArrowReaderMetadata::load(reader.as_ref(), options).map_err(corrupt)?;
     let wanted = schema::wanted(found.schema());
     let unknown = |error: super::LayoutError| Refusal::new(Reason::UnknownFormat, error.to_string());
     let format = AwsVpc::new(schema::layout(found.schema(), &wanted).map_err(unknown)?);

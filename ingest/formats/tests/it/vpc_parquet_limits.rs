@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArra
 use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, Encoding, GzipLevel, ZstdLevel};
-use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tradewind_formats::aws_vpc::decode_parquet;
@@ -70,9 +70,9 @@ fn write(columns: Vec<(String, ArrayRef)>, properties: WriterPropertiesBuilder) 
 
 fn properties() -> WriterPropertiesBuilder {
     WriterProperties::builder()
-        .set_statistics_enabled(parquet::file::properties::EnabledStatistics::None)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(9).unwrap()))
-        .set_writer_version(parquet::file::properties::WriterVersion::PARQUET_1_0)
+        .set_writer_version(WriterVersion::PARQUET_1_0)
 }
 
 fn check_refused(seen: &Seen, expected: &str) {
@@ -143,7 +143,7 @@ fn many_packed_pages_are_refused_by_their_sum() {
 fn shared_beginnings_end_at_the_limit() {
     let long = "x".repeat(500_000);
     let properties = properties()
-        .set_writer_version(parquet::file::properties::WriterVersion::PARQUET_2_0)
+        .set_writer_version(WriterVersion::PARQUET_2_0)
         .set_dictionary_enabled(false)
         .set_encoding(Encoding::DELTA_BYTE_ARRAY);
     let columns = vec![("instance_id".to_owned(), text(std::iter::repeat_n(Some(long.as_str()), 2_000)))];
@@ -197,6 +197,35 @@ fn a_gzip_page_that_has_more_than_it_says_is_refused() {
     let (reason, detail) = decode(bytes).last.expect("a reject");
     assert_eq!(reason, Reason::CorruptInput);
     assert!(detail.contains("has more"), "{detail}");
+}
+
+/// Texts coded by their lengths are read; and not when the lengths say there are 2^56 of them, which ended the process.
+#[test]
+fn lengths_without_values_are_refused() {
+    let check = |encoding: Encoding, version: WriterVersion| {
+        let properties = properties()
+            .set_compression(Compression::UNCOMPRESSED)
+            .set_writer_version(version)
+            .set_dictionary_enabled(false)
+            .set_encoding(encoding);
+        let texts: Vec<String> = (0..1000).map(|number| format!("eni-{}", "0".repeat(number % 40))).collect();
+        let all = text(texts.iter().enumerate().map(|(row, text)| (row % 3 > 0).then_some(text.as_str())));
+        let mut bytes = write(vec![("interface_id".to_owned(), all)], properties);
+        let seen = decode(bytes.clone());
+        assert_eq!((seen.flows, seen.rejected), (1000, 0), "{:?}", seen.last);
+        // Blocks of 128 numbers in 4 parts, and 666 numbers, in the encoding's own form; all become one number.
+        let at = bytes.windows(5).position(|window| window == [0x80, 1, 4, 0x9a, 5]).expect("the lengths");
+        bytes[at + 3..at + 11].fill(0xff);
+        bytes[at + 11] = 1;
+        let seen = decode(bytes);
+        let (reason, detail) = seen.last.expect("a reject");
+        assert_eq!((reason, seen.records), (Reason::CorruptInput, 1), "{detail}");
+        assert!(detail.contains("has no lengths"), "{detail}");
+    };
+    for version in [WriterVersion::PARQUET_1_0, WriterVersion::PARQUET_2_0] {
+        check(Encoding::DELTA_LENGTH_BYTE_ARRAY, version);
+        check(Encoding::DELTA_BYTE_ARRAY, version);
+    }
 }
 
 #[test]

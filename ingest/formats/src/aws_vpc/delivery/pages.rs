@@ -3,7 +3,7 @@
 //! The sizes in the footer are claims that nothing holds a page to, and a page is unpacked whole.
 
 use super::page_header::{Kind, PageHeader};
-use super::{Refusal, corrupt};
+use super::{Refusal, corrupt, lengths};
 use crate::contract::Reason;
 use crate::unpack::{Limits, UnpackError};
 use bytes::Buf as _;
@@ -12,10 +12,11 @@ use parquet::basic::{Compression, Type};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use parquet::file::reader::ChunkReader;
 use std::io::{self, Read as _};
+use std::sync::Arc;
 
 /// Bytes of pages that may have to be in memory at once. Writers close a page at about 1 MiB, or with a row group of some
-/// 100,000 rows, which makes a few MiB a column.
-const PAGE_BYTES_MAX: u64 = 128 * 1024 * 1024;
+/// 100,000 rows, which makes a few MiB a column; with groups of 1,000,000 rows the default fields come to 112 MiB.
+const PAGE_BYTES_MAX: u64 = 160 * 1024 * 1024;
 /// Bytes that the rows decoded at once may take beside their pages.
 const BATCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Rows decoded at once: enough that the cost of a batch does not show.
@@ -36,8 +37,11 @@ const LZ4_RATIO_MAX: u64 = 255;
 const UNCHECKED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The place of a value in a page, in memory.
 const VIEW_BYTES: u64 = 16;
-/// `DELTA_BYTE_ARRAY` in `parquet.thrift`.
+/// `DELTA_LENGTH_BYTE_ARRAY` and `DELTA_BYTE_ARRAY` in `parquet.thrift`.
+const DELTA_LENGTH_BYTE_ARRAY: i64 = 6;
 const DELTA_BYTE_ARRAY: i64 = 7;
+/// Lengths of a delta-coded value: of what it shares with the one before, and of the rest.
+const LENGTHS_BYTES: u64 = 8;
 
 /// A column that is read.
 #[derive(Clone, Copy, Debug)]
@@ -64,17 +68,20 @@ pub(super) fn check_footer<R: ChunkReader>(reader: &R) -> Result<(), Refusal> {
 
 /// How many rows can be decoded at once, or why none should be.
 pub(super) fn rows_at_once<R: ChunkReader>(
-    reader: &R,
+    reader: &Arc<R>,
     metadata: &ParquetMetaData,
     leaves: &[Leaf],
 ) -> Result<usize, Refusal> {
     let file_bytes = reader.len();
     check_rows(metadata, file_bytes)?;
-    let (mut all, mut bytes_read) = (Sums::default(), 0);
+    let (mut all, mut bytes_read, mut delta_coded) = (Sums::default(), 0, Vec::new());
     for leaf in leaves {
         let mut column = Sums::default();
         for group in metadata.row_groups() {
-            bytes_read += walk(reader, group.column(leaf.index), leaf, &mut column)?;
+            let (chunk, rows) = (group.column(leaf.index), u64::try_from(group.num_rows()).unwrap_or_default());
+            let walked = walk(reader.as_ref(), chunk, rows, leaf, &mut column)?;
+            bytes_read += walked.bytes;
+            delta_coded.extend(walked.has_lengths.then_some(chunk));
             if bytes_read > file_bytes {
                 return Err(Refusal::new(Reason::CorruptInput, "its columns take more bytes than it has".to_owned()));
             }
@@ -89,11 +96,13 @@ pub(super) fn rows_at_once<R: ChunkReader>(
         let why = UnpackError::Limit { packed: file_bytes, unpacked: all.unpacked, limits };
         return Err(Refusal::new(Reason::DecompressionLimit, why.to_string()));
     }
-    // Rows of a batch may lie in two pages of a column, where one ends.
-    let held = all.dictionary + 2 * all.data;
+    let held = all.dictionary + all.data;
     if held > PAGE_BYTES_MAX {
         let detail = format!("its pages take {held} bytes at once, more than {PAGE_BYTES_MAX}");
         return Err(Refusal::new(Reason::DecompressionLimit, detail));
+    }
+    for chunk in delta_coded {
+        lengths::check(reader, chunk)?;
     }
     let rows = (BATCH_BYTES_MAX / all.row.max(1)).clamp(1, BATCH_ROWS_MAX);
     Ok(usize::try_from(rows).expect("at most BATCH_ROWS_MAX"))
@@ -116,17 +125,33 @@ struct Sums {
     unpacked: u64,
     /// The largest dictionary, with the places of its values.
     dictionary: u64,
-    /// The largest page of values.
+    /// What the largest page of values takes.
     data: u64,
     /// The most bytes of pages that a row takes.
     row: u64,
 }
 
-/// Adds the pages of one column chunk, and returns its bytes in the file.
-fn walk<R: ChunkReader>(reader: &R, chunk: &ColumnChunkMetaData, leaf: &Leaf, sums: &mut Sums) -> Result<u64, Refusal> {
+/// What was found in a column chunk.
+#[derive(Debug)]
+struct Walked {
+    /// Its bytes in the file.
+    bytes: u64,
+    /// Whether it has pages that begin with the lengths of their values.
+    has_lengths: bool,
+}
+
+/// Adds the pages of one column chunk, of a group of `rows`.
+fn walk<R: ChunkReader>(
+    reader: &R,
+    chunk: &ColumnChunkMetaData,
+    rows: u64,
+    leaf: &Leaf,
+    sums: &mut Sums,
+) -> Result<Walked, Refusal> {
     let (start, length) = chunk.byte_range();
     let end = start.checked_add(length).filter(|&end| end <= reader.len());
     let end = end.ok_or_else(|| Refusal::new(Reason::CorruptInput, "a column ends after the file".to_owned()))?;
+    let mut walked = Walked { bytes: length, has_lengths: false };
     let mut at = start;
     while at < end {
         let input = reader.get_read(at).map_err(corrupt)?;
@@ -135,13 +160,22 @@ fn walk<R: ChunkReader>(reader: &R, chunk: &ColumnChunkMetaData, leaf: &Leaf, su
         if page.packed > end - at {
             return Err(Refusal::new(Reason::CorruptInput, "a page ends after its column".to_owned()));
         }
+        if page.kind == Kind::Data && page.values > rows {
+            let detail = format!("a page of {} values for {rows} rows", page.values);
+            return Err(Refusal::new(Reason::CorruptInput, detail));
+        }
         if page.kind != Kind::Index {
+            walked.has_lengths |= has_lengths(&page);
             check_growth(reader, chunk.compression(), at, &page)?;
             add(&page, leaf, chunk.column_type() == Type::BYTE_ARRAY, sums);
         }
         at += page.packed;
     }
-    Ok(length)
+    Ok(walked)
+}
+
+fn has_lengths(page: &PageHeader) -> bool {
+    page.kind == Kind::Data && matches!(page.encoding, DELTA_LENGTH_BYTE_ARRAY | DELTA_BYTE_ARRAY)
 }
 
 fn add(page: &PageHeader, leaf: &Leaf, is_text: bool, sums: &mut Sums) {
@@ -151,7 +185,9 @@ fn add(page: &PageHeader, leaf: &Leaf, is_text: bool, sums: &mut Sums) {
     if page.kind == Kind::Dictionary {
         sums.dictionary = sums.dictionary.max(bytes + page.values * VIEW_BYTES);
     } else {
-        sums.data = sums.data.max(bytes);
+        let lengths = if has_lengths(page) { page.values * LENGTHS_BYTES } else { 0 };
+        // Texts of a batch are in two pages, where one ends.
+        sums.data = sums.data.max(lengths + if is_text { 2 * bytes } else { bytes });
         sums.row = sums.row.max(bytes.div_ceil(page.values.max(1)));
     }
     // A copied value may be all of its page: here a row may bring one, by a number or by a shared beginning.
