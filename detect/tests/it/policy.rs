@@ -60,13 +60,7 @@ fn check(findings: &[Finding], expected: &[(&str, i64, i64, Severity)]) {
 #[test]
 fn one_finding_per_initiator_and_rule() {
     let findings = told(&breaches(Outcome::Allowed), "shop/none/receive", Settings::default());
-    check(
-        &findings,
-        &[
-            ("agent/support-bot", 18, 5, Severity::High),
-            ("service/s1", 9, 5, Severity::High),
-        ],
-    );
+    check(&findings, &[("agent/support-bot", 18, 5, Severity::High), ("service/s1", 9, 5, Severity::High)]);
     let first = &findings[0];
     assert_eq!(first.title, "agent support-bot contacts service payments on port 443 against the declared policy");
     assert_eq!(first.expected, "no such flow: rule shop/none/receive of the declared policy denies it");
@@ -119,6 +113,10 @@ fn a_scan_against_the_policy_is_one_finding() {
     let findings = told(&flows, "shop/rule", Settings::default());
     // At once, and at the window's close.
     assert_eq!(findings.len(), 2);
-    assert!(findings[1].title.contains("and 499 more destinations against the declared policy"), "{}", findings[1].title);
+    assert!(
+        findings[1].title.contains("and 499 more destinations against the declared policy"),
+        "{}",
+        findings[1].title
+    );
     assert_eq!((findings[1].flow_count, findings[1].severity), (500, Severity::High));
 }

@@ -5,7 +5,7 @@ mod told;
 
 use crate::context::Context;
 use crate::failure::usage;
-use crate::output::{OutputFormat, line, note};
+use crate::output::{OutputFormat, counted, line, note};
 use anyhow::{anyhow, bail};
 use clap::{Args, Subcommand};
 use observe::Period;
@@ -78,11 +78,8 @@ fn check(args: &CheckArgs, context: &Context) -> anyhow::Result<()> {
     let set = &compiled.set;
     if args.files_only {
         let rules = set.rules().len();
-        return line(&format!(
-            "{} policies with {rules} rules, version {}: no faults",
-            set.policy_count(),
-            set.version()
-        ));
+        let (policies, rules) = (counted(set.policy_count(), "policy", "policies"), counted(rules, "rule", "rules"));
+        return line(&format!("{policies} with {rules}, version {}: no faults", set.version()));
     }
     let mut report = Report::new(set);
     let lake = context.runtime.block_on(Lake::open(context.lake()))?;

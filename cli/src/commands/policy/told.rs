@@ -19,10 +19,10 @@ pub(super) fn text(summary: &Summary, period: &Period, seen: &Seen, policies: us
     let mut text = match seen.times {
         None => return "there are no flows in this time: nothing to check\n".to_owned(),
         Some((first, last)) => format!(
-            "{} (version {}), {} flows from {} to {}: {}\n",
+            "{} (version {}), {} from {} to {}: {}\n",
             counted(policies, "policy", "policies"),
             summary.declared_policy_version,
-            seen.flows,
+            flows(seen.flows),
             rfc3339(first),
             rfc3339(last),
             summary.flows.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", "),
@@ -88,7 +88,7 @@ fn edge_text(edge: &Edge, period: &Period) -> String {
         printable(&edge.src_entity),
         printable(&edge.dst_entity),
         port(edge),
-        counted(usize::try_from(*count).unwrap_or(usize::MAX), "flow", "flows"),
+        flows(*count),
         rfc3339(*first_seen),
         rfc3339(*last_seen),
         printable(&edge.rule),
@@ -106,13 +106,17 @@ fn edge_text(edge: &Edge, period: &Period) -> String {
 fn agent_text(agent: &AgentWithoutPolicy, period: &Period) -> String {
     let edges = counted(usize::try_from(agent.edges).unwrap_or(usize::MAX), "edge", "edges");
     format!(
-        "  {}: {} flows on {edges}, {} to {}\n      {}\n",
+        "  {}: {} on {edges}, {} to {}\n      {}\n",
         printable(&agent.entity),
-        agent.tally.count,
+        flows(agent.tally.count),
         rfc3339(agent.tally.first_seen),
         rfc3339(agent.tally.last_seen),
         printable_query(&agent_query(agent, period)),
     )
+}
+
+fn flows(count: u64) -> String {
+    counted(usize::try_from(count).unwrap_or(usize::MAX), "flow", "flows")
 }
 
 fn port(edge: &Edge) -> String {

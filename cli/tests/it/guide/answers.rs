@@ -35,7 +35,7 @@ pub(super) const ANSWERS: &Answers = &[
             "-/ai/agent/support-bot,-/platform/service/ci-runner,22,",
         ],
     ),
-    ("How many connections, and how many bytes, each counted once?", &[",127614273,441868126"]),
+    ("How many connections, and how many bytes, each counted once?", &["93591,127614273,441868126"]),
     (
         "What is this connection's Community ID, to find it in Zeek or Suricata?",
         &["10.50.1.10,59734,10.40.1.19,22,1:4pIDIFUH1uU3eAT/XEc9/iLEaNA="],

@@ -100,7 +100,7 @@ fn one_byte(text: &str) -> Option<u8> {
         Some(hex) if hex.len() == 2 => u8::from_str_radix(hex, 16).ok()?,
         _ => *text.as_bytes().first().filter(|_| text.len() == 1)?,
     };
-    (byte.is_ascii() && !byte.is_ascii_alphanumeric() && byte != b'\n' && byte != b'\r').then_some(byte)
+    (byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r' | 0)).then_some(byte)
 }
 
 fn shown(text: &str) -> String {
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn separators_that_cannot_be_used() {
-        for separator in ["", "ab", "\\x0a", "\\x41", "\\xff", "\\x0", "é", "0"] {
+        for separator in ["", "ab", "\\x0a", "\\x41", "\\xff", "\\x0", "\\x00", "é", "0"] {
             let mut header = Header::default();
             header.apply(&format!("#separator {separator}"));
             assert!(header.fault.is_some(), "{separator}");

@@ -24,6 +24,8 @@ const BROKEN_MAX: u16 = 4;
 const BROKEN_ONE_IN: u16 = 10;
 /// How far the time of a lead source may lag behind its flows, in seconds, so that most flows need no lock.
 const NOTED_S: u32 = 30;
+/// Stands for the source of a connection that is left to whichever comes next: it is no source's number.
+pub(super) const ANY_SOURCE: u8 = u8::MAX;
 /// Places of the cache.
 const CACHE: usize = 8_192;
 
@@ -198,6 +200,18 @@ impl Edges {
         edge.owed += 1;
         edge.left_until = edge.left_until.max(by.end);
         (Claim::LeftTo(edge.source), 0)
+    }
+
+    /// A stored row counts although its source was not thought to lead the edge: it leads it.
+    pub(super) fn replace(&self, by: &Claimant) {
+        if let Some(edge) = self.shard(by.edge).get_mut(&by.edge) {
+            *edge = Edge::led_by(by);
+        }
+    }
+
+    /// Whether it is known who leads an edge.
+    pub(super) fn is_led(&self, edge: u64) -> bool {
+        self.shard(edge).contains_key(&edge)
     }
 
     /// A lead source reported a connection that was left to it.

@@ -1,7 +1,7 @@
 //! One shard's flows of one batch: which open a connection, and whose counters count. Not the times rules and not the
 //! table.
 
-use super::edges::{Claim, Claimant, Edges};
+use super::edges::{ANY_SOURCE, Claim, Claimant, Edges};
 use super::observation::{Observation, has, tells};
 use super::rule::Rule;
 use super::scratch::ConnectScratch;
@@ -88,13 +88,21 @@ impl Pass<'_> {
     /// The observer (0: the first to come) and source that lead a connection.
     #[inline]
     fn claim(&self, seen: &Observation, cache: &mut super::edges::EdgeCache, taken: &mut Vec<(u32, u8)>) -> (u32, u8) {
+        let is_counted = has(seen.tells, tells::COUNTED);
+        if self.replays && !is_counted && !self.edges.is_led(seen.edge) {
+            // A stored row whose counters do not count is no sign that its source leads. Who leads is still to come.
+            return (0, ANY_SOURCE);
+        }
         let claim = self.edges.claim(&Claimant::of(seen), cache);
-        if self.replays && has(seen.tells, tells::COUNTED) {
+        if self.replays && is_counted {
+            if matches!(claim, Claim::LeftTo(_)) {
+                self.edges.replace(&Claimant::of(seen));
+            }
             return (seen.observer, seen.source);
         }
         match claim {
             // A replayed row whose counters do not count leaves the lead to a row that is still to come.
-            Claim::Own | Claim::Taken(_) if self.replays => (0, seen.source),
+            Claim::Own | Claim::Taken(_) if self.replays => (0, ANY_SOURCE),
             Claim::Own => (seen.observer, seen.source),
             Claim::Taken(before) => {
                 taken.push((seen.row, before));
@@ -113,9 +121,9 @@ impl Pass<'_> {
                 }
                 (known.lead, known.source) = (seen.observer, seen.source);
             }
-        } else if known.source == seen.source {
+        } else if known.source == seen.source || known.source == ANY_SOURCE {
             if known.lead == 0 {
-                known.lead = seen.observer;
+                (known.lead, known.source) = (seen.observer, seen.source);
                 known.tells = (known.tells & !tells::RANK) | (seen.tells & tells::RANK);
                 self.edges.report(&Claimant::of(seen));
             } else if has(known.tells, tells::FRESH) && seen.tells & tells::RANK > known.tells & tells::RANK {
