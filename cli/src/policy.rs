@@ -1,6 +1,7 @@
 //! The communication policy that the settings or a command name: the one place that reads policy files.
 
 use crate::config::Settings;
+use crate::failure::usage;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
 use tradewind_policy::{Compiled, EntityLabels, PolicySet, Syntax, load};
@@ -46,7 +47,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Compiled> {
         texts.push((file.display().to_string(), text(file)?, syntax));
     }
     let borrowed: Vec<_> = texts.iter().map(|(name, text, syntax)| (name.as_str(), text.as_str(), *syntax)).collect();
-    Ok(load(&borrowed, EntityLabels::default())?)
+    load(&borrowed, EntityLabels::default()).map_err(|error| usage(error.to_string()))
 }
 
 fn text(file: &Path) -> anyhow::Result<String> {

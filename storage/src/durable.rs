@@ -1,25 +1,30 @@
 //! Makes sure that files outlast a loss of power: what a commit names is on the disk before the commit is. Only for lakes in
 //! the local file system.
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// How many files are written through at once.
+const AT_ONCE: usize = 16;
 
 /// Writes files, and the folders that name them, through to the disk. A file that is gone meanwhile is nobody's any more.
 ///
 /// # Errors
 /// What the system says of a file that cannot be written through.
 pub(crate) async fn sync(files: Vec<PathBuf>) -> io::Result<()> {
-    let work = move || {
-        let mut folders = BTreeSet::new();
-        for file in &files {
-            sync_one(file)?;
-            folders.extend(file.parent().map(Path::to_owned));
-        }
-        folders.iter().try_for_each(|folder| sync_one(folder))
+    let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+    sync_all(files).await?;
+    sync_all(folders).await
+}
+
+async fn sync_all(paths: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
+    let one = |path: PathBuf| async move {
+        tokio::task::spawn_blocking(move || sync_one(&path)).await.map_err(io::Error::other)?
     };
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+    stream::iter(paths).map(one).buffer_unordered(AT_ONCE).try_collect().await
 }
 
 fn sync_one(path: &Path) -> io::Result<()> {

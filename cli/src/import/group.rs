@@ -19,8 +19,8 @@ use tradewind_normalise::Normaliser;
 use tradewind_policy::PolicySet;
 use tradewind_storage::{Import, Imported, Stager};
 
-/// Buffers that are kept at most: those of one run.
-const BUFFERS_MAX: usize = 128;
+/// Buffers that are kept at most: those of a few runs.
+const BUFFERS_MAX: usize = 512;
 /// Largest buffer that is kept for the next chunk.
 const BUFFER_BYTES_MAX: usize = 2 << 20;
 

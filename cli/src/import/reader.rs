@@ -21,7 +21,11 @@ const HASH_BYTES: usize = 128 * 1024;
 /// Rows of a run: it becomes one data file.
 const RUN_ROWS: u64 = 128 * 1024;
 /// Bytes of a run at most: all of it is in memory before a thread takes it.
-const RUN_BYTES_MAX: u64 = 32 << 20;
+const RUN_BYTES_MAX: u64 = 96 << 20;
+/// Bytes of all runs in memory, at most: one for each thread, and one that is being read.
+const RUNS_BYTES_MAX: u64 = 384 << 20;
+/// However many threads there are, a run has so many bytes.
+const RUN_BYTES_MIN: u64 = 8 << 20;
 /// How much of a chunk is looked at to tell how long its lines are.
 const SAMPLE_BYTES: usize = 16 * 1024;
 
@@ -37,6 +41,8 @@ pub(super) struct Run {
 #[derive(Debug)]
 struct Runs<'a> {
     sender: &'a Sender<Run>,
+    /// Bytes of a run.
+    bytes_max: u64,
     next: u64,
     jobs: Vec<Job>,
     bytes: u64,
@@ -49,7 +55,7 @@ impl Runs<'_> {
             Job::Chunk { bytes, .. } => (bytes.len() as u64, rows_in(bytes)),
             Job::Reject { .. } => (0, 1),
             // It is a run of its own: nobody knows here how much it holds.
-            Job::Parquet { .. } => (RUN_BYTES_MAX, 0),
+            Job::Parquet { .. } => (self.bytes_max, 0),
         };
         if matches!(job, Job::Parquet { .. }) {
             self.send()?;
@@ -57,7 +63,7 @@ impl Runs<'_> {
         self.jobs.push(job);
         self.bytes += bytes;
         self.rows += rows;
-        if self.rows >= RUN_ROWS || self.bytes >= RUN_BYTES_MAX { self.send() } else { Ok(()) }
+        if self.rows >= RUN_ROWS || self.bytes >= self.bytes_max { self.send() } else { Ok(()) }
     }
 
     fn send(&mut self) -> anyhow::Result<()> {
@@ -97,7 +103,9 @@ pub(super) enum Job {
 
 /// Reads inputs until there are no more, or the import is to stop.
 pub(super) fn read(shared: &Shared<'_>, sender: &Sender<Run>) {
-    let mut runs = Runs { sender, next: 0, jobs: Vec::new(), bytes: 0, rows: 0 };
+    let threads = shared.pipeline.threads as u64;
+    let bytes_max = (RUNS_BYTES_MAX / (threads + 1)).clamp(RUN_BYTES_MIN, RUN_BYTES_MAX);
+    let mut runs = Runs { sender, bytes_max, next: 0, jobs: Vec::new(), bytes: 0, rows: 0 };
     while let Some((index, input)) = shared.next_input() {
         if shared.is_stopped() {
             return;

@@ -34,12 +34,14 @@ pub(super) struct ColumnEncoder {
     pub(super) codes: Vec<u32>,
     pub(super) present: Vec<u32>,
     pub(super) numbers: Vec<i64>,
+    /// Numbers of a column in the order of the file.
+    pub(super) sorted: Vec<i64>,
 }
 
 impl ColumnEncoder {
     pub(super) fn new() -> Result<Self> {
         let compressor = Compressor::new(ZSTD_LEVEL)?;
-        Ok(Self { compressor, codes: Vec::new(), present: Vec::new(), numbers: Vec::new() })
+        Ok(Self { compressor, codes: Vec::new(), present: Vec::new(), numbers: Vec::new(), sorted: Vec::new() })
     }
 }
 

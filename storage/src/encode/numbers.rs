@@ -11,22 +11,16 @@ use tradewind_model::field::FieldType;
 /// Distinct numbers that a dictionary holds at most. More cost more than their differences.
 const DISTINCT_MAX: usize = 48 * 1024;
 
-/// Encodes the rows `order` of a column.
-pub(super) fn encode(
-    encoder: &mut ColumnEncoder,
-    mut chunk: Chunk,
-    ty: FieldType,
-    values: &[i64],
-    order: &[u32],
-) -> Result<Encoded> {
+/// Encodes a column whose values are in the order of the file.
+pub(super) fn encode(encoder: &mut ColumnEncoder, mut chunk: Chunk, ty: FieldType, values: &[i64]) -> Result<Encoded> {
     if ty == FieldType::Bool {
-        return encode_bits(encoder, chunk, values, order);
+        return encode_bits(encoder, chunk, values);
     }
     let mut names = std::mem::take(&mut encoder.codes);
-    let dictionary = number(values, order, &mut names);
+    let dictionary = number(values, &mut names);
     if let Some(dictionary) = &dictionary {
         if dictionary.is_empty() {
-            chunk.data(encoder, order.len(), Presence::Nothing, Encoding::PLAIN, &[])?;
+            chunk.data(encoder, values.len(), Presence::Nothing, Encoding::PLAIN, &[])?;
             encoder.codes = names;
             return chunk.finish();
         }
@@ -38,9 +32,9 @@ pub(super) fn encode(
     let mut present = std::mem::take(&mut encoder.present);
     let mut kept = std::mem::take(&mut encoder.numbers);
     let mut kept_names = Vec::new();
-    for (page, rows) in order.chunks(PAGE_ROWS).enumerate() {
+    for (page, rows) in values.chunks(PAGE_ROWS).enumerate() {
         present.clear();
-        present.extend(rows.iter().map(|&row| u32::from(values[row as usize] != NULL_NUM)));
+        present.extend(rows.iter().map(|&value| u32::from(value != NULL_NUM)));
         let has_nulls = present.contains(&0);
         let presence = if has_nulls { Presence::Some(&present) } else { Presence::All };
         let mut body = Vec::new();
@@ -57,7 +51,7 @@ pub(super) fn encode(
             Encoding::RLE_DICTIONARY
         } else {
             kept.clear();
-            kept.extend(rows.iter().map(|&row| values[row as usize]).filter(|&value| value != NULL_NUM));
+            kept.extend(rows.iter().copied().filter(|&value| value != NULL_NUM));
             delta::encode(&kept, &mut body);
             Encoding::DELTA_BINARY_PACKED
         };
@@ -93,8 +87,8 @@ pub(super) fn encode_constant(
     chunk.finish()
 }
 
-fn encode_bits(encoder: &mut ColumnEncoder, mut chunk: Chunk, values: &[i64], order: &[u32]) -> Result<Encoded> {
-    let present: Vec<u32> = order.iter().map(|&row| u32::from(values[row as usize] != NULL_NUM)).collect();
+fn encode_bits(encoder: &mut ColumnEncoder, mut chunk: Chunk, values: &[i64]) -> Result<Encoded> {
+    let present: Vec<u32> = values.iter().map(|&value| u32::from(value != NULL_NUM)).collect();
     let presence = if !present.contains(&1) {
         Presence::Nothing
     } else if present.contains(&0) {
@@ -102,12 +96,12 @@ fn encode_bits(encoder: &mut ColumnEncoder, mut chunk: Chunk, values: &[i64], or
     } else {
         Presence::All
     };
-    let mut bits = Vec::with_capacity(order.len() / 8 + 1);
+    let mut bits = Vec::with_capacity(values.len() / 8 + 1);
     let mut packer = hybrid::Packer::new(1, &mut bits);
-    let kept = order.iter().map(|&row| values[row as usize]).filter(|&value| value != NULL_NUM);
+    let kept = values.iter().copied().filter(|&value| value != NULL_NUM);
     kept.for_each(|value| packer.push(u64::from(value == 1)));
     packer.finish();
-    chunk.data(encoder, order.len(), presence, Encoding::PLAIN, &bits)?;
+    chunk.data(encoder, values.len(), presence, Encoding::PLAIN, &bits)?;
     chunk.finish()
 }
 
@@ -122,12 +116,11 @@ fn push_plain(ty: FieldType, value: i64, out: &mut Vec<u8>) {
 
 /// Names each row's number by its place among the distinct ones, in order of appearance; nulls get `u32::MAX`. None when
 /// there are too many.
-fn number(values: &[i64], order: &[u32], names: &mut Vec<u32>) -> Option<Vec<i64>> {
+fn number(values: &[i64], names: &mut Vec<u32>) -> Option<Vec<i64>> {
     names.clear();
-    let limit = DISTINCT_MAX.min(order.len() * 3 / 4 + 16);
+    let limit = DISTINCT_MAX.min(values.len() * 3 / 4 + 16);
     let mut distinct = Distinct::default();
-    for &row in order {
-        let value = values[row as usize];
+    for &value in values {
         if value == NULL_NUM {
             names.push(u32::MAX);
             continue;

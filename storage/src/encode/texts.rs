@@ -30,13 +30,13 @@ pub(super) fn encode(
     // Codes anew, in order of appearance: only texts that these rows have, and close codes for close rows.
     let mut renamed = vec![u32::MAX; dictionary.len() + 1];
     let mut used: Vec<u32> = Vec::new();
-    let mut pages = Vec::with_capacity(order.len());
+    let mut pages: Vec<u32> = order.iter().map(|&row| codes[row as usize]).collect();
     let mut nulls = 0;
-    for &row in order {
-        let code = codes[row as usize];
+    for page in &mut pages {
+        let code = *page;
         if code == NULL_CODE {
             nulls += 1;
-            pages.push(u32::MAX);
+            *page = u32::MAX;
             continue;
         }
         let name = &mut renamed[code as usize];
@@ -44,7 +44,7 @@ pub(super) fn encode(
             *name = u32::try_from(used.len()).unwrap_or(u32::MAX);
             used.push(code);
         }
-        pages.push(*name);
+        *page = *name;
     }
     if nulls == order.len() {
         return encode_constant(encoder, chunk, None);
