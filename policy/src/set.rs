@@ -15,7 +15,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tradewind_model::entity::EntityKind;
 
-/// A compiled policy. Cheap to clone; made by [`crate::compile`].
+/// A compiled policy. Cheap to clone; made by [`crate::compile()`].
 #[derive(Clone, Debug)]
 pub struct PolicySet {
     pub(crate) rules: Arc<Rules>,
