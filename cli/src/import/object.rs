@@ -65,10 +65,13 @@ impl Object {
     pub(super) fn failure(&self) -> Option<Failure> {
         let damage = self.damage.lock().unwrap_or_else(PoisonError::into_inner);
         let detail = damage.as_ref()?;
-        let error = format!(
-            "{detail}; nothing of it was imported. Fetch it again, or import what can be read of it by unpacking it \
-             to standard input (`gzip -dc FILE | tradewind import -`)"
-        );
+        // What is packed as a whole can be unpacked up to its damage; a Parquet file cannot be read without its end.
+        let advice = if detail.contains("stream") {
+            ", or import what can be read of it by unpacking it to standard input (`gzip -dc FILE | tradewind import -`)"
+        } else {
+            ""
+        };
+        let error = format!("{detail}; nothing of it was imported. Fetch it again{advice}");
         let condemned = Some(self.content_hash.clone());
         Some(Failure { index: self.index, path: self.name.clone(), error, is_partial: true, condemned })
     }
