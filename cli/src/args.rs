@@ -15,7 +15,7 @@ use std::path::PathBuf;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Start with `tradewind demo`, or with your own logs: `tradewind import LOGS`, then `tradewind sql`.\n\n\
-                  Exit codes: 0 done, 1 failed, 64 wrong arguments or configuration."
+                  Exit codes: 0 done, 1 failed, 2 flows break the policy (`policy check --exit-code`), 64 wrong arguments or configuration."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]

@@ -9,6 +9,14 @@ use std::process::ExitCode;
 pub(crate) const USAGE: u8 = 64;
 const FAILED: u8 = 1;
 
+/// Exit code for flows that break the policy, where the user asked for it.
+const BROKEN: u8 = 2;
+
+/// What the flows are found to be, not a failure to look: the policy is broken.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct PolicyBroken(pub(crate) String);
+
 /// Arguments that the parser of the command line accepts, but that make no sense.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -45,6 +53,9 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 fn exit_code(error: &anyhow::Error) -> u8 {
     if is_broken_pipe(error) {
         return if error.is::<Unfinished>() { FAILED } else { 0 };
+    }
+    if error.is::<PolicyBroken>() {
+        return BROKEN;
     }
     let is_usage = error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<ConfigError>());
     if is_usage { USAGE } else { FAILED }

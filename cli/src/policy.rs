@@ -1,6 +1,6 @@
 //! The communication policy that the settings or a command name: the one place that reads policy files.
 
-use crate::config::Settings;
+use crate::config::{FILE_NAME, Settings};
 use crate::failure::usage;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,8 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Compiled> {
         if path.is_dir() {
             let found = of_folder(path)?;
             if found.is_empty() {
-                bail!("{} holds no policy: there is no .toml, .yaml or .yml file in it", path.display());
+                let folder = path.display();
+                return Err(usage(format!("{folder} holds no policy: there is no .toml, .yaml or .yml file in it")));
             }
             files.extend(found);
         } else {
@@ -42,7 +43,7 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Compiled> {
     let mut texts = Vec::new();
     for file in &files {
         let Some(syntax) = syntax(file) else {
-            bail!("{}: a policy file's name ends in .toml, .yaml or .yml", file.display());
+            return Err(usage(format!("{}: a policy file's name ends in .toml, .yaml or .yml", file.display())));
         };
         texts.push((file.display().to_string(), text(file)?, syntax));
     }
@@ -52,7 +53,11 @@ pub(crate) fn read(paths: &[PathBuf]) -> anyhow::Result<Compiled> {
 
 fn text(file: &Path) -> anyhow::Result<String> {
     let failed = || format!("failed to read the policy {}", file.display());
-    let bytes = std::fs::metadata(file).with_context(failed)?.len();
+    let metadata = std::fs::metadata(file);
+    if metadata.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Err(usage(format!("the policy {} does not exist", file.display())));
+    }
+    let bytes = metadata.with_context(failed)?.len();
     if bytes > FILE_BYTES_MAX {
         bail!("the policy {} has {bytes} bytes, more than {FILE_BYTES_MAX}", file.display());
     }
@@ -65,7 +70,9 @@ fn of_folder(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(failed)? {
         let path = entry.with_context(failed)?.path();
-        if path.is_file() && syntax(&path).is_some() {
+        // The settings may lie beside the policies.
+        let is_settings = path.file_name().is_some_and(|name| name == FILE_NAME);
+        if path.is_file() && !is_settings && syntax(&path).is_some() {
             files.push(path);
         }
     }

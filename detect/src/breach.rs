@@ -22,12 +22,15 @@ const RESPONDER: &str = "receive";
 /// The subject of an agent's one finding.
 pub(crate) const NO_POLICY: &str = "no policy";
 
+/// What the subject begins with where the finding is about one rule.
+pub(crate) const RULE_SUBJECT: &str = "rule ";
+
 /// Whose finding a breach is and what tells it from others.
 fn subject(edge: Edge, rule: &str) -> (u32, String) {
     match rule.strip_prefix(AGENT_WITHOUT_POLICY) {
         Some(RESPONDER) => (edge.destination, NO_POLICY.to_owned()),
         Some(_) => (edge.source, NO_POLICY.to_owned()),
-        None => (edge.source, format!("rule {rule}")),
+        None => (edge.source, format!("{RULE_SUBJECT}{rule}")),
     }
 }
 

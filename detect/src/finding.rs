@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tradewind_model::finding::Finding;
 use tradewind_model::time::SECOND;
 
+/// Edges of a finding that its query can name.
+const EDGES_KEPT: usize = 64;
 /// Rules that are findings of their own when one entity breaks them; more are one finding.
 const SUBJECTS_MAX: usize = 20;
 /// The subject of that one.
@@ -116,6 +118,8 @@ pub(crate) struct Open {
     pub(crate) flow_count: i64,
     pub(crate) window_count: i64,
     pub(crate) edge_count: usize,
+    /// Edges it is about, the first of them.
+    pub(crate) edges: Vec<Edge>,
     pub(crate) signals: usize,
     pub(crate) is_partial: bool,
     pub(crate) bytes_out: i64,
@@ -260,6 +264,7 @@ impl Open {
             flow_count: 0,
             window_count: 0,
             edge_count: 0,
+            edges: Vec::new(),
             signals: 0,
             is_partial: false,
             bytes_out: 0,
@@ -288,6 +293,14 @@ impl Open {
             (true, false) => self.edge_count + fresh,
             _ => self.edge_count.max(unusual.edges.len()),
         };
+        for (edge, _) in &unusual.edges {
+            if self.edges.len() == EDGES_KEPT {
+                break;
+            }
+            if !self.edges.contains(edge) {
+                self.edges.push(*edge);
+            }
+        }
         self.until =
             window.start.saturating_add(window.length).saturating_add(settings.cool_down_s.saturating_mul(SECOND));
         self.signals = self.signals.max(unusual.signals);

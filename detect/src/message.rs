@@ -1,11 +1,11 @@
 //! What a finding says: severity, technique, title and sentences. Knows nothing of how it was found.
 
 use crate::DETECTOR_VERSION;
-use crate::breach::NO_POLICY;
+use crate::breach::{NO_POLICY, RULE_SUBJECT};
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
-use crate::network::{Network, Port};
+use crate::network::{Edge, Network, Port};
 use crate::report::DetectorName;
 use crate::wording;
 use tradewind_model::entity::EntityKind;
@@ -179,13 +179,14 @@ impl Open {
             expected: line.explanation.expected.clone(),
             p_value: line.p_value,
         };
-        let edge = |line: &Line| EvidenceEdge { dst_entity: network.name(line.edge.destination), port: line.edge.port };
+        let evidence = |edge: &Edge| EvidenceEdge { dst_entity: network.name(edge.destination), port: edge.port };
         let listed: Vec<EvidenceEdge<'_>> =
-            if self.edge_count > self.lines.len() { Vec::new() } else { self.lines.iter().map(edge).collect() };
+            if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
         let evidence_query = match self.behaviour {
             DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
             DetectorName::Policy if self.subject != NO_POLICY => {
-                evidence::query_of_breaches(entity, self.first_window, self.last_seen)
+                let rule = self.subject.strip_prefix(RULE_SUBJECT);
+                evidence::query_of_breaches(entity, rule, self.first_window, self.last_seen)
             }
             _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
         };

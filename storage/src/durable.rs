@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 /// How many files are written through at once.
 const AT_ONCE: usize = 16;
 
-/// Writes files, and the folders that name them, through to the disk. A file that is gone meanwhile is nobody's any more.
+/// Writes files, and the folders up to `root` that name them, through to the disk.
 ///
 /// # Errors
 /// What the system says of a file that cannot be written through.
-pub(crate) async fn sync(files: Vec<PathBuf>) -> io::Result<()> {
-    let folders: BTreeSet<PathBuf> = files.iter().filter_map(|file| Some(file.parent()?.to_owned())).collect();
+pub(crate) async fn sync(root: &Path, files: Vec<PathBuf>) -> io::Result<()> {
+    let folders: BTreeSet<PathBuf> = files
+        .iter()
+        .flat_map(|file| file.ancestors().skip(1).take_while(|folder| folder.starts_with(root)))
+        .map(Path::to_owned)
+        .collect();
     sync_all(files).await?;
     sync_all(folders).await
 }
@@ -28,9 +32,5 @@ async fn sync_all(paths: impl IntoIterator<Item = PathBuf>) -> io::Result<()> {
 }
 
 fn sync_one(path: &Path) -> io::Result<()> {
-    match File::open(path) {
-        Ok(file) => file.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
+    File::open(path)?.sync_all()
 }

@@ -302,7 +302,7 @@ impl Lake {
         let written = |paths: Vec<String>| paths.into_iter().map(|path| root.join(path)).collect();
         let unsafe_yet = |source| CommitError::Sync { table: table.name, source };
         let staged = files.iter().map(|file| file.path.clone()).collect();
-        durable::sync(written(staged)).await.map_err(unsafe_yet)?;
+        durable::sync(self.root(), written(staged)).await.map_err(unsafe_yet)?;
         let snapshot = opened.snapshot().map_err(failed)?;
         let log_store = opened.log_store();
         let last = snapshot.transaction_version(&*log_store, TRANSACTION_ID).await.map_err(failed)?;
@@ -323,7 +323,9 @@ impl Lake {
             Ok(commit) => {
                 let version = commit.version();
                 // The commit landed, so this is no failure of it: a loss of power may undo it, but not a part of it.
-                if let Err(error) = durable::sync(written(vec![format!("_delta_log/{version:020}.json")])).await {
+                if let Err(error) =
+                    durable::sync(self.root(), written(vec![format!("_delta_log/{version:020}.json")])).await
+                {
                     tracing::warn!(table = table.name, %error, "the commit could not be written through to the disk");
                 }
                 Ok(Some(i64::try_from(version).unwrap_or(i64::MAX)))

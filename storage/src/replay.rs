@@ -9,6 +9,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use futures::TryStreamExt as _;
+use std::collections::HashSet;
 use std::ops::Range;
 use tradewind_model::field::FieldType;
 use tradewind_model::time::day_of;
@@ -33,6 +34,19 @@ impl Wanted {
 }
 
 impl Lake {
+    /// Days since 1970 under which there are flows.
+    ///
+    /// # Errors
+    /// A lake that cannot be read.
+    pub async fn days(&self) -> Result<HashSet<i64>, QueryError> {
+        let mut answer = self.query("SELECT DISTINCT CAST(CAST(date AS INT) AS BIGINT) AS day FROM flows").await?;
+        let mut days = HashSet::new();
+        while let Some(batch) = answer.try_next().await? {
+            days.extend(batch.column(0).as_primitive::<Int64Type>().iter().flatten());
+        }
+        Ok(days)
+    }
+
     /// Gives the wanted columns of the flows that end in `times` and were taken in before `ingested_before` (all in
     /// microseconds UTC), batch by batch, in the order of their end.
     ///

@@ -2,17 +2,19 @@
 //! imports tell of it.
 
 use anyhow::Context as _;
-use std::collections::BTreeSet;
-use std::ops::Range;
+use std::collections::hash_map::RandomState;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 use tokio::runtime::Handle;
 use tradewind_model::FlowBatch;
 use tradewind_model::flow::{
-    CONNECTION_START_TIME, DST_ENTITY, DST_IP, DST_NETWORK, DST_PORT, END_TIME, IS_LEAD, IS_SRC_DST_ASSIGNMENT_KNOWN,
-    OBSERVER, OPENS, ORIENTATION, POST_NAT_DST_IP, POST_NAT_DST_PORT, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, PROTOCOL_NUM,
-    RECORD_KIND, SOURCE, SRC_ENTITY, SRC_IP, SRC_NETWORK, SRC_PORT, START_TIME, TCP_FLAGS, VANTAGE,
+    CONNECTION_START_TIME, DATE, DST_ENTITY, DST_IP, DST_NETWORK, DST_PORT, END_TIME, IS_LEAD,
+    IS_SRC_DST_ASSIGNMENT_KNOWN, OBSERVER, OPENS, ORIENTATION, POST_NAT_DST_IP, POST_NAT_DST_PORT, POST_NAT_SRC_IP,
+    POST_NAT_SRC_PORT, PROTOCOL_NUM, RECORD_KIND, SOURCE, SRC_ENTITY, SRC_IP, SRC_NETWORK, SRC_PORT, START_TIME,
+    TCP_FLAGS, VANTAGE,
 };
-use tradewind_model::time::HOUR;
+use tradewind_model::time::{DAY, HOUR};
 use tradewind_normalise::{Connect, ConnectCounts, ConnectScratch, ConnectSettings};
 use tradewind_storage::Lake;
 use tradewind_storage::replay::Wanted::{self, Number, Text};
@@ -47,6 +49,8 @@ const COLUMNS: [Wanted; 25] = [
 ];
 /// Hours of one batch whose stored flows are looked up, at most: times come from the network.
 const HOURS_MAX: usize = 1_000;
+/// What failed when it fails.
+const READING: &str = "failed to read the flows that are stored";
 
 /// Connections of the flows of this import, and of stored flows of the same hours.
 #[derive(Debug)]
@@ -56,8 +60,8 @@ pub(super) struct Memory {
     runtime: Handle,
     /// Flows of this import have this time of ingest.
     ingest_time: i64,
-    /// Whether the lake held flows before this import.
-    has_earlier: bool,
+    /// Days of which the lake holds flows that are not this import's; none: not looked up.
+    days: Mutex<Option<HashSet<i64>>>,
     connect: RwLock<Connect>,
     /// Hours whose stored flows are remembered.
     hours: Mutex<BTreeSet<i64>>,
@@ -65,16 +69,15 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(
-        settings: ConnectSettings,
-        lake: Lake,
-        runtime: Handle,
-        ingest_time: i64,
-        has_earlier: bool,
-    ) -> Self {
+    pub(super) fn new(settings: ConnectSettings, lake: Lake, runtime: Handle, ingest_time: i64) -> Self {
+        let settings = match settings.hash_seed {
+            // Nobody outside can know it; it changes no answer.
+            0 => ConnectSettings { hash_seed: RandomState::new().build_hasher().finish(), ..settings },
+            _ => settings,
+        };
         let connect = RwLock::new(Connect::new(settings.clone()));
-        let (hours, counts) = (Mutex::default(), Mutex::default());
-        Self { settings, lake, runtime, ingest_time, has_earlier, connect, hours, counts }
+        let (days, hours, counts) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { settings, lake, runtime, ingest_time, days, connect, hours, counts }
     }
 
     /// Says of each row of a normalised batch whether it opens a connection and whether its counters count.
@@ -103,6 +106,8 @@ impl Memory {
     pub(super) fn rebuild(&self) -> anyhow::Result<()> {
         let mut connect = self.connect.write().unwrap_or_else(PoisonError::into_inner);
         *connect = Connect::new(self.settings.clone());
+        // Another import may have stored flows meanwhile, or a group of this one.
+        *lock(&self.days) = None;
         let hours = lock(&self.hours).clone();
         self.replay(&connect, &hours, self.ingest_time.saturating_add(1))
     }
@@ -111,13 +116,18 @@ impl Memory {
     fn remember(&self, flows: &FlowBatch) -> anyhow::Result<()> {
         let rows = flows.len();
         let (starts, ends) = (flows.num(START_TIME).values(rows), flows.num(END_TIME).values(rows));
+        let dates = flows.num(DATE).values(rows);
         let mut last = i64::MIN;
         let mut touched = BTreeSet::new();
-        for hour in starts.iter().chain(&*ends).map(|time| time.div_euclid(HOUR)) {
-            if hour != last && touched.len() < HOURS_MAX {
-                touched.extend([hour - 1, hour, hour + 1]);
+        for row in 0..rows {
+            // A time that is not sound leads to no hour whose flows could be met.
+            let is_sound = ends[row].div_euclid(DAY) == dates[row];
+            for hour in [starts[row], ends[row]].map(|time| time.div_euclid(HOUR)) {
+                if hour != last && is_sound && touched.len() < HOURS_MAX {
+                    touched.extend([hour - 1, hour, hour + 1]);
+                }
+                last = hour;
             }
-            last = hour;
         }
         // Held until the flows are there: other threads' flows of these hours must wait for them.
         let mut known = lock(&self.hours);
@@ -125,53 +135,35 @@ impl Memory {
         if missing.is_empty() {
             return Ok(());
         }
-        if self.has_earlier {
-            let connect = self.connect.read().unwrap_or_else(PoisonError::into_inner);
-            self.replay(&connect, &missing, self.ingest_time)?;
-        }
+        let connect = self.connect.read().unwrap_or_else(PoisonError::into_inner);
+        self.replay(&connect, &missing, self.ingest_time)?;
         known.extend(missing);
         Ok(())
     }
 
     fn replay(&self, connect: &Connect, hours: &BTreeSet<i64>, ingested_before: i64) -> anyhow::Result<()> {
+        let mut days = lock(&self.days);
+        let days = match &mut *days {
+            Some(days) => days,
+            unknown => unknown.insert(self.runtime.block_on(self.lake.days()).context(READING)?),
+        };
         let mut scratch = ConnectScratch::default();
-        for times in spans(hours) {
+        // Hour by hour: each is sorted in memory.
+        for times in hours.iter().map(|&hour| hour.saturating_mul(HOUR)..hour.saturating_add(1).saturating_mul(HOUR)) {
+            if !days.contains(&times.start.div_euclid(DAY)) {
+                continue;
+            }
             let mut sink = |flows: &FlowBatch| {
                 connect.replay(flows, &mut scratch);
             };
             let replayed = self.lake.replay(times, ingested_before, &COLUMNS, &mut sink);
-            let rows = self.runtime.block_on(replayed).context("failed to read the flows that are stored")?;
+            let rows = self.runtime.block_on(replayed).context(READING)?;
             tracing::debug!(rows, "stored flows remembered");
         }
         Ok(())
     }
 }
 
-/// The hours as spans of time, in microseconds.
-fn spans(hours: &BTreeSet<i64>) -> Vec<Range<i64>> {
-    let mut spans: Vec<Range<i64>> = Vec::new();
-    for &hour in hours {
-        let (start, end) = (hour.saturating_mul(HOUR), hour.saturating_add(1).saturating_mul(HOUR));
-        match spans.last_mut() {
-            Some(span) if span.end == start => span.end = end,
-            _ => spans.push(start..end),
-        }
-    }
-    spans
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hours_that_follow_each_other_are_one_span() {
-        let hours = BTreeSet::from([1, 2, 3, 7]);
-        assert_eq!(spans(&hours), [HOUR..4 * HOUR, 7 * HOUR..8 * HOUR]);
-        assert_eq!(spans(&BTreeSet::from([i64::MAX])).len(), 1);
-    }
 }

@@ -106,7 +106,6 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
                 lake.clone(),
                 context.runtime.handle().clone(),
                 ingest_time,
-                !known.is_empty(),
             ),
             policy: crate::policy::from_settings(&context.settings)?,
             wanted: args.input_format.clone().unwrap_or_else(|| context.settings.import.input_format.clone()),

@@ -53,7 +53,7 @@ impl Runs<'_> {
     fn add(&mut self, job: Job) -> anyhow::Result<()> {
         let (bytes, rows) = match &job {
             Job::Chunk { bytes, .. } => (bytes.len() as u64, rows_in(bytes)),
-            Job::Reject { .. } => (0, 1),
+            Job::Reject { reject, .. } => (reject.bytes.capacity() as u64, 1),
             // It is a run of its own: nobody knows here how much it holds.
             Job::Parquet { .. } => (self.bytes_max, 0),
         };

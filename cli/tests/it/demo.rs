@@ -32,6 +32,7 @@ fn the_demo_finds_what_it_planted_and_its_lake_answers() {
     assert!(!entities.is_empty() && entities.iter().all(|entity| planted(entity)), "{entities:?}");
     assert!(findings.len() <= 5, "few findings: {findings:?}");
     the_payments_are_found_in_time(&program, &findings);
+    the_queries_show_what_is_counted(&program, &findings);
     the_policy_names_what_was_planted(&program, &PLANTED_IN_A);
 
     again_adds_nothing(&program, findings.len());
@@ -79,6 +80,15 @@ fn the_payments_are_found_in_time(program: &Program, findings: &[Value]) {
     assert!(seconds(&chain["time"]) - seconds(&payments["first"]) <= 60, "{chain}");
 }
 
+/// The query of a finding shows the flows that it counts, no more and no less.
+fn the_queries_show_what_is_counted(program: &Program, findings: &[Value]) {
+    for finding in findings {
+        let query = format!("SELECT count(*) AS n FROM ({})", finding["evidence_query"].as_str().unwrap());
+        let rows: Value = serde_json::from_str(&in_demo(program, &["sql", "-o", "ndjson", &query]).out).unwrap();
+        assert_eq!(rows["n"], finding["flow_count"], "{finding}");
+    }
+}
+
 /// `policy check` names these edges and no other.
 fn the_policy_names_what_was_planted(program: &Program, planted: &[(&str, &str)]) {
     let checked = in_demo(program, &["policy", "check", "-o", "json"]);
@@ -104,7 +114,7 @@ fn the_policy_names_what_was_planted(program: &Program, planted: &[(&str, &str)]
     assert_eq!(rows["n"], report["flows"]["denied"]);
     let query = report["violations"][0]["query"].as_str().unwrap();
     assert!(!in_demo(program, &["sql", "-o", "ndjson", query]).out.is_empty());
-    assert_eq!(in_demo(program, &["policy", "check", "--exit-code"]).code, 1);
+    assert_eq!(in_demo(program, &["policy", "check", "--exit-code"]).code, 2);
 }
 
 #[test]
@@ -115,6 +125,7 @@ fn an_enforced_policy_is_found_as_a_denied_scan() {
     let findings: Vec<Value> = serde_json::from_str(&in_demo(&program, &["findings", "-o", "json"]).out).unwrap();
     assert!(findings.iter().all(|finding| finding["entity"].as_str().unwrap().ends_with("/support-bot")));
     assert!(findings.len() <= 2, "{findings:?}");
+    the_queries_show_what_is_counted(&program, &findings);
     let scan = findings.iter().find(|finding| finding["behaviour"] == "scan").unwrap();
     assert_eq!(scan["severity"], "critical");
     assert!(scan["observed"].as_str().unwrap().contains("was denied"), "{scan}");

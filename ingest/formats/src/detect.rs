@@ -198,15 +198,19 @@ fn auto(head: &[u8]) -> Result<Chosen, UnknownFormat> {
         return Ok(chosen);
     }
     let line = first_line(head);
-    let fields = line.split(|&byte| byte == b' ').count();
+    let count = |separator: u8| line.split(|&byte| byte == separator).count();
+    let (fields, separator) = match (count(b'\t'), count(b' ')) {
+        (tabs, spaces) if tabs > spaces => (tabs, "tabs"),
+        (_, spaces) => (spaces, "spaces"),
+    };
     let printable = std::str::from_utf8(line).is_ok_and(|line| !line.contains(|c: char| c.is_control() && c != '\t'));
     let detail = if !printable {
         "its first line is not text; if it is packed, only gzip and zstd are unpacked".to_owned()
     } else {
         format!(
-            "its first line has {fields} fields separated by spaces and no header; say what it is with \
-             `--input-format`, such as `--input-format 'aws_vpc:version interface-id srcaddr dstaddr …'` or \
-             `--input-format 'envoy:[%START_TIME%] …'`"
+            "its first line has {fields} fields separated by {separator} and no header; say what it is with \
+             `--input-format`, such as `--input-format 'aws_vpc:version interface-id srcaddr dstaddr …'`, \
+             `'envoy:[%START_TIME%] …'` or `'zeek:ts uid id.orig_h id.orig_p …'`"
         )
     };
     Err(UnknownFormat::Unrecognised { detail })

@@ -244,7 +244,8 @@ impl<R: Read> Chunks<R> {
         let (offset, length) = (self.offset, buffer.len() as u64);
         self.offset += length;
         buffer.truncate(REJECT_BYTES_MAX);
-        let bytes = std::mem::take(buffer);
+        let mut bytes = std::mem::take(buffer);
+        bytes.shrink_to_fit();
         Ok(Piece::Reject(Reject { reason, detail: failure.to_string(), offset, index: None, bytes, length }))
     }
 

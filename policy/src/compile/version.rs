@@ -29,7 +29,8 @@ pub(super) fn version(defaults: &[Action; KINDS.len()], policies: &[Placed<'_>],
     }
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&meaning.0.finalize().as_bytes()[..8]);
-    (i64::from_be_bytes(bytes) & i64::MAX).max(1)
+    // 53 bits: what every reader of JSON keeps as it is (RFC 8259, section 6).
+    (i64::from_be_bytes(bytes) & ((1 << 53) - 1)).max(1)
 }
 
 impl Meaning {

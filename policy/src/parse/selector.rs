@@ -123,6 +123,9 @@ fn set_name(selector: &mut EntitySelector, text: &str) -> Result<(), String> {
     if text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok() {
         return Err(format!("\"{text}\" is an address; write {{ cidr = \"{text}\" }}"));
     }
+    if text.contains('.') && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'/')) {
+        return Err(format!("\"{text}\" is no address and no network; name an entity, or write {{ cidr = … }}"));
+    }
     let part = |text: &str| {
         if text.is_empty() {
             Err("a part of the name is empty; write `*` for any".to_owned())

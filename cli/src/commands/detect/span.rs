@@ -40,12 +40,17 @@ impl Span {
         }
     }
 
-    /// The condition on flows. A flow without a time of its own has none in which it could be judged.
+    /// The condition on flows. A flow without a sound time of its own has none in which it could be judged, and one of the
+    /// year 9999 would stretch the time that is learnt from.
     fn condition(&self) -> String {
         let bound = |operator: &str, time: Option<i64>| {
             time.map(|time| format!(" AND end_time {operator} to_timestamp_micros({time})")).unwrap_or_default()
         };
-        format!("coalesce(time_quality, '') <> 'missing'{}{}", bound(">=", self.from), bound("<", self.to))
+        format!(
+            "coalesce(time_quality, '') NOT IN ('missing', 'out_of_range'){}{}",
+            bound(">=", self.from),
+            bound("<", self.to)
+        )
     }
 
     /// First and last time and the number of flows; none when there are no flows.

@@ -4,9 +4,9 @@ mod observe;
 mod told;
 
 use crate::context::Context;
-use crate::failure::usage;
+use crate::failure::{PolicyBroken, usage};
 use crate::output::{OutputFormat, counted, line, note};
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use observe::Period;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ enum Action {
 /// Reads the files and tells every fault with file, line and key. Then goes through the flows of the lake and reports:
 /// edges that break the policy, agents that have none, plaintext where mutual TLS is required, flows whose verdict hangs
 /// on what was not seen, and rules that no flow used, each with the SQL that shows the flows. It judges by these files,
-/// whatever was declared when the flows were imported. Without a lake only the files are checked.
+/// whatever was declared when the flows were imported.
 #[derive(Args, Debug)]
 struct CheckArgs {
     /// Policy files in TOML or YAML, or folders of them [default: the one of the settings, `[policy] path`]
@@ -50,7 +50,7 @@ struct CheckArgs {
     #[arg(long, conflicts_with_all = ["from", "to"])]
     files_only: bool,
 
-    /// End with exit code 1 when flows break the policy
+    /// End with exit code 2 when flows break the policy or an agent has none, and with 1 when there are no flows to check
     #[arg(long)]
     exit_code: bool,
 }
@@ -77,23 +77,29 @@ fn check(args: &CheckArgs, context: &Context) -> anyhow::Result<()> {
     }
     let set = &compiled.set;
     if args.files_only {
-        let rules = set.rules().len();
-        let (policies, rules) = (counted(set.policy_count(), "policy", "policies"), counted(rules, "rule", "rules"));
-        return line(&format!("{policies} with {rules}, version {}: no faults", set.version()));
+        return told::files(set, context.output);
     }
     let mut report = Report::new(set);
     let lake = context.runtime.block_on(Lake::open(context.lake()))?;
     let seen = context.runtime.block_on(observe::feed(&lake, &period, &mut report))?;
-    let summary = report.summary();
+    let mut summary = report.summary();
+    if seen.flows == 0 {
+        // Nothing was looked at, so nothing can be said of rules.
+        summary.unused_rules.clear();
+    }
     match context.output {
         None | Some(OutputFormat::Table) => line(told::text(&summary, &period, &seen, set.policy_count()).trim_end())?,
         Some(OutputFormat::Json) => line(&told::json(&summary, &period)?)?,
         Some(format) => told::rows(&summary, &period, format)?,
     }
+    if args.exit_code && seen.flows == 0 {
+        bail!("there are no flows to check");
+    }
     let edges = summary.violations.len() + summary.plaintext.len();
     let agents = summary.agents_without_policy.len();
     if args.exit_code && edges + agents > 0 {
-        bail!(anyhow!("{edges} edges break the policy, and {agents} agents have none"));
+        let (edges, agents) = (counted(edges, "edge", "edges"), counted(agents, "agent", "agents"));
+        return Err(PolicyBroken(format!("the policy is broken: on {edges}, and by {agents} without one")).into());
     }
     Ok(())
 }

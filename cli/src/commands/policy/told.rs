@@ -1,15 +1,17 @@
 //! The report of `policy check` for people, as JSON, and as rows. Not the judging, which the policy crate does.
 
 use super::observe::{Period, Seen};
+use crate::failure::usage;
 use crate::output::{self, OutputFormat, counted, printable, printable_query};
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use indicatif::HumanCount;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use tradewind_model::protocol;
 use tradewind_model::time::rfc3339;
 use tradewind_policy::report::{AgentWithoutPolicy, Edge, Tally};
-use tradewind_policy::{Reason, Summary};
+use tradewind_policy::{PolicySet, Reason, Summary};
 
 /// Edges of one list that a person is shown; machines get all.
 const SHOWN_MAX: usize = 50;
@@ -17,6 +19,7 @@ const SHOWN_MAX: usize = 50;
 /// The report as text.
 pub(super) fn text(summary: &Summary, period: &Period, seen: &Seen, policies: usize) -> String {
     let mut text = match seen.times {
+        None if period.conditions().is_empty() => return "the lake has no flows: nothing to check\n".to_owned(),
         None => return "there are no flows in this time: nothing to check\n".to_owned(),
         Some((first, last)) => format!(
             "{} (version {}), {} from {} to {}: {}\n",
@@ -25,7 +28,12 @@ pub(super) fn text(summary: &Summary, period: &Period, seen: &Seen, policies: us
             flows(seen.flows),
             rfc3339(first),
             rfc3339(last),
-            summary.flows.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", "),
+            summary
+                .flows
+                .iter()
+                .map(|(word, count)| format!("{} {word}", grouped(*count)))
+                .collect::<Vec<_>>()
+                .join(", "),
         ),
     };
     let lists = [
@@ -82,7 +90,8 @@ fn push(text: &mut String, more: &str) {
 
 fn edge_text(edge: &Edge, period: &Period) -> String {
     let Tally { count, first_seen, last_seen, outcomes, requests, .. } = &edge.tally;
-    let outcomes = outcomes.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ");
+    let outcomes =
+        outcomes.iter().map(|(word, count)| format!("{} {word}", grouped(*count))).collect::<Vec<_>>().join(", ");
     let mut text = format!(
         "  {} → {} {}: {} ({outcomes}), {} to {}\n      {}: {}\n",
         printable(&edge.src_entity),
@@ -113,6 +122,27 @@ fn agent_text(agent: &AgentWithoutPolicy, period: &Period) -> String {
         rfc3339(agent.tally.last_seen),
         printable_query(&agent_query(agent, period)),
     )
+}
+
+/// A number with its digits in groups.
+fn grouped(count: u64) -> String {
+    HumanCount(count).to_string()
+}
+
+/// What `--files-only` says.
+pub(super) fn files(set: &PolicySet, output: Option<OutputFormat>) -> anyhow::Result<()> {
+    let (policies, rules) = (set.policy_count(), set.rules().len());
+    match output {
+        None | Some(OutputFormat::Table) => {
+            let (policies, rules) = (counted(policies, "policy", "policies"), counted(rules, "rule", "rules"));
+            output::line(&format!("{policies} with {rules}, version {}: no faults", set.version()))
+        }
+        Some(OutputFormat::Json | OutputFormat::Ndjson) => {
+            let value = json!({ "policies": policies, "rules": rules, "declared_policy_version": set.version() });
+            output::line(&value.to_string())
+        }
+        Some(_) => Err(usage("with --files-only the answer is written as table, json or ndjson")),
+    }
 }
 
 fn flows(count: u64) -> String {
@@ -176,6 +206,8 @@ pub(super) fn json(summary: &Summary, period: &Period) -> anyhow::Result<String>
     let with_queries = |values: Vec<(Value, String)>| -> Value {
         let add = |(mut value, query): (Value, String)| {
             value["query"] = json!(query);
+            value["flows"] = value["count"].take();
+            value.as_object_mut().map(|members| members.remove("count"));
             for time in ["first_seen", "last_seen"] {
                 value[time] = json!(value[time].as_i64().map(rfc3339));
             }
@@ -208,6 +240,10 @@ struct Row<'a> {
     reason: Option<&'static str>,
     tally: Option<&'a Tally>,
     query: Option<String>,
+}
+
+fn outcomes(tally: &Tally) -> String {
+    tally.outcomes.iter().map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Writes all lists as rows of one table; the column `kind` tells them apart.
@@ -278,6 +314,7 @@ fn batch(rows: &[Row<'_>]) -> Result<RecordBatch, arrow::error::ArrowError> {
         ("dst_port", numbers(&|row| row.dst_port), true),
         ("rule", texts(&|row| row.rule.map(str::to_owned)), true),
         ("reason", texts(&|row| row.reason.map(str::to_owned)), true),
+        ("outcomes", texts(&|row| row.tally.map(outcomes)), true),
         ("flows", numbers(&|row| row.tally.map(|tally| i64::try_from(tally.count).unwrap_or(i64::MAX))), true),
         ("first_seen", times(&|tally| tally.first_seen), true),
         ("last_seen", times(&|tally| tally.last_seen), true),
