@@ -1,6 +1,6 @@
 //! The command line: global options and the tree of commands. What a command does is in `commands`.
 
-use crate::commands::{completions, config, detect, findings, formats, parse, policy, sql};
+use crate::commands::{completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics};
 use crate::output::OutputFormat;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -28,8 +28,8 @@ pub(crate) struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// Folder of the lake [default: lake] [env: TRADEWIND_LAKE]
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Folder or URL of the lake [default: lake] [env: TRADEWIND_LAKE]
+    #[arg(long, global = true, value_name = "PLACE")]
     pub(crate) lake: Option<PathBuf>,
 
     /// Configuration file [default: tradewind.toml, if there is one] [env: TRADEWIND_CONFIG]
@@ -55,6 +55,11 @@ pub(crate) struct GlobalArgs {
 pub(crate) enum Command {
     Demo(crate::demo::DemoArgs),
     Import(crate::import::ImportArgs),
+    Run(run::RunArgs),
+    Status(status::StatusArgs),
+    Replay(replay::ReplayArgs),
+    Topics(topics::TopicsArgs),
+    Lake(lake::LakeArgs),
     Parse(parse::ParseArgs),
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),

@@ -11,15 +11,21 @@ mod failure;
 mod findings;
 mod import;
 mod logging;
+mod memory;
 mod normaliser;
 mod output;
 mod policy;
 #[cfg(test)]
 mod reference;
+mod serve;
 mod source;
+mod stages;
+mod telemetry;
+mod transport;
 
 use crate::args::Cli;
 use crate::context::Context;
+use crate::telemetry::Exporters;
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -44,8 +50,20 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         args::Command::Config(args) => return commands::config::run(args, &cli.global),
         other => other,
     };
+    // Two cryptographic libraries are linked, by way of other crates; TLS must be told which to take.
+    rustls::crypto::aws_lc_rs::default_provider().install_default().ok();
     let config = config::load(&config::Sources::of_process(&cli.global))?;
-    logging::set_up(&config.settings.log)?;
     let context = Context::new(config.settings, cli.global.output)?;
-    commands::run(command, &context)
+    let exporters = match &command {
+        args::Command::Run(_) => {
+            let _entered = context.runtime.enter();
+            Exporters::start(&context.settings.telemetry, &context.settings.run.instance)?
+        }
+        _ => None,
+    };
+    logging::set_up(&context.settings.log, exporters.as_ref())?;
+    match command {
+        args::Command::Run(args) => commands::run::run(&args, &context, exporters.as_ref()),
+        command => commands::run(command, &context),
+    }
 }

@@ -5,6 +5,7 @@
 
 use crate::args::Cli;
 use crate::config::DEFAULTS;
+use crate::telemetry::metrics::{Kind, METRICS};
 use clap::{Command, CommandFactory as _};
 use std::path::Path;
 
@@ -26,6 +27,29 @@ fn the_configuration_page_is_the_generated_one() {
 #[test]
 fn the_command_line_page_is_the_generated_one() {
     check("cli.md", &command_page());
+}
+
+#[test]
+fn the_telemetry_page_is_the_generated_one() {
+    check("../specs/telemetry.md", &telemetry_page());
+}
+
+fn telemetry_page() -> String {
+    let mut page = String::from(
+        "# Telemetry\n\nMade from `cli/src/telemetry/metrics.rs`; do not edit.\n\n\
+         `tradewind run` shows these numbers at `/metrics` in the text format of Prometheus (dots are underscores there, and\n\
+         counters end in `_total`), and sends them over OTLP where `[telemetry] otlp_endpoint` names a collector, together with\n\
+         log messages and spans (`store.commit`, `normalise.write`, `detect.snapshot`, `correlate.write`).\n\n\
+         Nothing is lost silently: for each source received = accepted + rejected, and what `normalise` reads becomes flows,\n\
+         rejects and gaps. What `store` commits of them can be compared with it. No attribute is an address or an entity.\n\n\
+         | metric | kind | unit | attributes | meaning |\n|---|---|---|---|---|\n",
+    );
+    for metric in METRICS {
+        let kind = if metric.kind == Kind::Counter { "counter" } else { "gauge" };
+        let (name, unit, about, meaning) = (metric.name, metric.unit, metric.attributes, metric.meaning);
+        page.push_str(&format!("| `{name}` | {kind} | `{unit}` | {about} | {meaning} |\n"));
+    }
+    page
 }
 
 fn config_page() -> String {

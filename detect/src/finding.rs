@@ -102,7 +102,7 @@ fn add_lines(lines: &mut Vec<Line>, more: Vec<Line>) {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct OpenFindings {
     open: BTreeMap<u32, Vec<Open>>,
-    /// Subjects of rules that are open or were told in the open window, per entity.
+    /// Subjects of rules that are open, per entity.
     subjects: BTreeMap<u32, BTreeSet<String>>,
 }
 
@@ -148,12 +148,21 @@ impl OpenFindings {
     /// Gives what breaks a rule the common subject where its entity has too many subjects already: who scans against a
     /// policy is one finding and not thousands.
     pub(crate) fn limit_subjects(&mut self, unusual: &mut Unusual) {
-        let known = self.subjects.entry(unusual.source).or_default();
-        if !known.contains(&unusual.subject) {
-            if known.len() >= SUBJECTS_MAX {
-                OTHER_SUBJECTS.clone_into(&mut unusual.subject);
-            }
-            known.insert(unusual.subject.clone());
+        self.limit_subject(unusual, &BTreeSet::new());
+        self.subjects.entry(unusual.source).or_default().insert(unusual.subject.clone());
+    }
+
+    /// As [`Self::limit_subjects`] in a window that is not closed yet, where these subjects of the entity were told. What
+    /// is told leaves no trace here, because it comes in any order.
+    pub(crate) fn limit_subject(&self, unusual: &mut Unusual, told: &BTreeSet<String>) {
+        let open = self.subjects.get(&unusual.source);
+        let is_open = |subject: &String| open.is_some_and(|open| open.contains(subject));
+        if is_open(&unusual.subject) || told.contains(&unusual.subject) {
+            return;
+        }
+        let count = open.map_or(0, BTreeSet::len) + told.iter().filter(|told| !is_open(told)).count();
+        if count >= SUBJECTS_MAX {
+            OTHER_SUBJECTS.clone_into(&mut unusual.subject);
         }
     }
 

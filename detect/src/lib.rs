@@ -5,7 +5,7 @@
 //!
 //! There are two levels. [`edges`] keeps what each edge did before and is spread over shards by the pair of entities;
 //! [`entities`] puts the shards' reports together, combines and decides. [`report`] is what they tell each other, and
-//! [`Engine`] runs both in one process. Results do not depend on the number of shards.
+//! [`Engine`] runs both in one process, [`stream`] as two stages over a log. Results do not depend on the number of shards.
 //! What is deliberately absent: reading the lake, writing findings, deciding what is a flow's entity.
 
 #![warn(missing_docs)]
@@ -19,6 +19,7 @@ pub mod event;
 pub mod network;
 pub mod report;
 pub mod settings;
+pub mod stream;
 
 mod breach;
 mod evidence;

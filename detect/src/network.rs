@@ -92,6 +92,8 @@ pub(crate) fn pair(source: u32, destination: u32) -> u64 {
 struct Entity {
     name: Box<str>,
     kind: EntityKind,
+    /// The kind by all flows that were told of it, those of windows included that are not judged yet.
+    told: EntityKind,
 }
 
 /// All entities and edges that were ever met.
@@ -103,6 +105,8 @@ pub struct Network {
     entity_numbers: HashTable<u32>,
     edge_numbers: HashTable<u32>,
     hasher: RandomState,
+    /// Whether [`Self::kind`] counts what was only told so far.
+    is_foretelling: bool,
 }
 
 /// What of [`Network`] is stored: the rest is made from it.
@@ -121,20 +125,36 @@ impl Network {
 
     /// As [`Self::entity`], of a kind that was read before.
     pub(crate) fn entity_of_kind(&mut self, name: &str, kind: EntityKind) -> u32 {
+        let number = self.foretell(name, kind);
+        self.meet(number, kind);
+        number
+    }
+
+    /// Number of an entity in a flow of a window that is not judged yet: its kind counts only when the flow is met.
+    pub(crate) fn foretell(&mut self, name: &str, kind: EntityKind) -> u32 {
         let hash = self.hasher.hash_one(name);
         let entities = &mut self.entities;
         if let Some(&number) = self.entity_numbers.find(hash, |&number| *entities[number as usize].name == *name) {
-            let known = &mut entities[number as usize].kind;
-            if care(kind) < care(*known) {
-                *known = kind;
-            }
+            let told = &mut entities[number as usize].told;
+            *told = more_careful(*told, kind);
             return number;
         }
         let number = next_number(entities.len());
-        entities.push(Entity { name: name.into(), kind });
+        entities.push(Entity { name: name.into(), kind: EntityKind::Unknown, told: kind });
         let hasher = &self.hasher;
         self.entity_numbers.insert_unique(hash, number, |&number| hasher.hash_one(&*entities[number as usize].name));
         number
+    }
+
+    /// Takes the kind of an entity that was foretold into account.
+    pub(crate) fn meet(&mut self, number: u32, kind: EntityKind) {
+        let known = &mut self.entities[number as usize].kind;
+        *known = more_careful(*known, kind);
+    }
+
+    /// From now on [`Self::kind`] counts what was only told, or not.
+    pub(crate) const fn set_foretelling(&mut self, is_foretelling: bool) {
+        self.is_foretelling = is_foretelling;
     }
 
     /// Number of an edge; met for the first time it gets one.
@@ -182,7 +202,13 @@ impl Network {
     /// Kind of an entity.
     #[must_use]
     pub fn kind(&self, entity: u32) -> EntityKind {
-        self.entities[entity as usize].kind
+        let entity = &self.entities[entity as usize];
+        if self.is_foretelling { entity.told } else { entity.kind }
+    }
+
+    /// Kind of an entity by all that was told of it.
+    pub(crate) fn told_kind(&self, entity: u32) -> EntityKind {
+        self.entities[entity as usize].told
     }
 
     /// How many entities were met.
@@ -201,6 +227,10 @@ impl Network {
     pub fn edge_count(&self) -> usize {
         self.edges.len()
     }
+}
+
+const fn more_careful(one: EntityKind, other: EntityKind) -> EntityKind {
+    if care(other) < care(one) { other } else { one }
 }
 
 /// Rank of a kind when flows disagree: the lowest wins.
@@ -222,7 +252,8 @@ impl From<Lists> for Network {
     fn from(lists: Lists) -> Self {
         let mut network = Self::default();
         for entity in lists.entities {
-            network.entity_of_kind(&entity.name, entity.kind);
+            let number = network.foretell(&entity.name, entity.told);
+            network.meet(number, entity.kind);
         }
         for edge in lists.edges {
             network.edge(edge);

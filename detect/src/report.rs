@@ -60,7 +60,7 @@ impl DetectorName {
 }
 
 /// What one edge did in one window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct EdgeCounts {
     /// Flows, by what each row stands for.
     pub flows: i64,
@@ -173,6 +173,18 @@ pub struct Birth {
     pub counts: EdgeCounts,
 }
 
+/// A flow that is told at once where flows come in the order of time, as the window's close knows it: it is the first of
+/// its kind by time, in whatever order the flows came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contacted {
+    /// The edge.
+    pub edge: Edge,
+    /// Whether the edge is new.
+    pub is_new: bool,
+    /// What the flow counts for.
+    pub counts: EdgeCounts,
+}
+
 /// What reached one destination on the edges of one shard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inflow {
@@ -206,6 +218,8 @@ pub struct Report {
     pub destinations: Vec<Inflow>,
     /// New edges.
     pub births: Vec<Birth>,
+    /// What was worth telling at once, in whatever order: first flows of new edges, first answers, vain attempts.
+    pub contacts: Vec<Contacted>,
     /// Edges that were answered for the first time.
     pub answers: Vec<Edge>,
     /// Edges that an open finding is about.

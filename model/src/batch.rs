@@ -275,6 +275,11 @@ impl FlowBatch {
         self.len += 1;
     }
 
+    /// Adds finished rows that have nothing set yet; [`TextColumn::set`] and [`NumColumn::set`] fill them.
+    pub fn extend_rows(&mut self, rows: usize) {
+        self.len += rows;
+    }
+
     /// Drops what was set of the row being built.
     pub fn abort_row(&mut self) {
         let len = self.len;

@@ -219,3 +219,20 @@ flow_fields! {
 
 /// Version of the mapping from raw records to rows, written to `normaliser_version`. Raised with every change of a mapping.
 pub const VERSION: i32 = 1;
+
+/// The text column of this name.
+#[must_use]
+pub fn text_column(name: &str) -> Option<TextCol> {
+    place(name, true).map(TextCol)
+}
+
+/// The number, time or boolean column of this name.
+#[must_use]
+pub fn num_column(name: &str) -> Option<NumCol> {
+    place(name, false).map(NumCol)
+}
+
+fn place(name: &str, is_text: bool) -> Option<usize> {
+    let is_it = |field: &Field| field.name == name && (field.ty == FieldType::Text) == is_text;
+    FIELDS.iter().position(is_it)
+}

@@ -141,7 +141,7 @@ pub static COVERAGE: Table = Table {
             "records",
             Int64,
             false,
-            "Records received: flows + gaps. Rejected input has no time of its own; it is in `dead_letters`.",
+            "Records received: flows + gaps + rejected.",
         ),
         column("flows", Int64, false, "Records that became flows."),
         column("gaps", Int64, false, "Records that state missing data."),
@@ -151,6 +151,14 @@ pub static COVERAGE: Table = Table {
             true,
             "The log's word for the gap: NODATA (nothing happened), SKIPDATA (records were lost).",
         ),
+        column(
+            "rejected",
+            Int64,
+            true,
+            "Records that were rejected. They have no time of their own and count in the minute of their receipt. Null for \
+             imported files: they are in `dead_letters` alone.",
+        ),
+        column("bytes_in", Int64, true, "Bytes received, in the minute of their receipt. Null for imported files."),
     ],
 };
 

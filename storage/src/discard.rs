@@ -32,11 +32,7 @@ impl Lake {
 
     async fn try_discard(&self, table: &'static Table, files: &[&StagedFile]) -> Result<(), LakeError> {
         let opened = self.table(table).await?;
-        let snapshot = opened.snapshot().map_err(|source| LakeError::Open {
-            root: self.root().to_owned(),
-            table: table.name,
-            source: Box::new(source),
-        })?;
+        let snapshot = opened.snapshot().map_err(|source| self.open_error(table, source))?;
         let listed: HashSet<Path> = snapshot.log_data().into_iter().map(|file| file.object_store_path()).collect();
         let store = opened.log_store().object_store(None);
         for file in files {

@@ -1,6 +1,7 @@
 //! Makes sure that files outlast a loss of power: what a commit names is on the disk before the commit is. Only for lakes in
-//! the local file system.
+//! the local file system; an object store answers when it has the object.
 
+use crate::location::LakeLocation;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -10,11 +11,17 @@ use std::path::{Path, PathBuf};
 /// How many files are written through at once.
 const AT_ONCE: usize = 16;
 
-/// Writes files, and the folders up to `root` that name them, through to the disk.
+/// Writes files of a table, and the folders that name them, through to the disk. `files` are relative to the table.
 ///
 /// # Errors
 /// What the system says of a file that cannot be written through.
-pub(crate) async fn sync(root: &Path, files: Vec<PathBuf>) -> io::Result<()> {
+pub(crate) async fn sync(
+    location: &LakeLocation,
+    table: &str,
+    files: impl IntoIterator<Item = impl AsRef<Path>>,
+) -> io::Result<()> {
+    let Some(root) = location.local() else { return Ok(()) };
+    let files: Vec<PathBuf> = files.into_iter().map(|file| root.join(table).join(file)).collect();
     let folders: BTreeSet<PathBuf> = files
         .iter()
         .flat_map(|file| file.ancestors().skip(1).take_while(|folder| folder.starts_with(root)))

@@ -1,31 +1,30 @@
 //! One error for each thing that is done to a lake: open it, commit to it, ask it.
 
 use deltalake::DeltaTableError;
-use std::path::PathBuf;
 
 /// Why a lake could not be opened or created.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// There is nothing there, or something else.
-    #[error("{} is not a lake: it has no table `flows`. `tradewind import FILE --lake {}` makes one", root.display(), root.display())]
+    #[error("{root} is not a lake: it has no table `flows`. `tradewind import FILE --lake {root}` makes one")]
     NotALake {
-        /// The folder that was named.
-        root: PathBuf,
+        /// The place that was named.
+        root: String,
     },
     /// The path cannot be a folder of tables.
-    #[error("cannot use {} as a lake", root.display())]
+    #[error("cannot use {root} as a lake")]
     Folder {
-        /// The folder that was named.
-        root: PathBuf,
+        /// The place that was named.
+        root: String,
         /// What the system said.
         #[source]
         source: std::io::Error,
     },
     /// A table could not be made.
-    #[error("failed to create table {table} in {}", root.display())]
+    #[error("failed to create table {table} in {root}")]
     Create {
         /// The lake.
-        root: PathBuf,
+        root: String,
         /// The table.
         table: &'static str,
         /// What Delta said.
@@ -33,21 +32,41 @@ pub enum LakeError {
         source: Box<DeltaTableError>,
     },
     /// A table could not be opened.
-    #[error("failed to open table {table} in {}", root.display())]
+    #[error("failed to open table {table} in {root}")]
     Open {
         /// The lake.
-        root: PathBuf,
+        root: String,
         /// The table.
         table: &'static str,
         /// What Delta said.
         #[source]
         source: Box<DeltaTableError>,
     },
+    /// The object store lets two writers make the same object, so commits would be lost.
+    #[error(
+        "the object store of {root} does not keep writers apart: {observed}. Use a store with conditional put \
+         (If-None-Match), or a newer version of it"
+    )]
+    NoConditionalPut {
+        /// The lake.
+        root: String,
+        /// What it did.
+        observed: &'static str,
+    },
+    /// The object store could not be reached, or refuses to be written.
+    #[error("cannot write to the object store of {root}")]
+    Store {
+        /// The lake.
+        root: String,
+        /// What the store said.
+        #[source]
+        source: Box<object_store::Error>,
+    },
     /// The table was made with other columns.
-    #[error("table {table} in {} has other columns than this version writes: {difference}", root.display())]
+    #[error("table {table} in {root} has other columns than this version writes: {difference}")]
     Schema {
         /// The lake.
-        root: PathBuf,
+        root: String,
         /// The table.
         table: &'static str,
         /// The first column that differs.
@@ -90,6 +109,37 @@ pub enum CommitError {
         #[source]
         source: object_store::Error,
     },
+    /// A data file could not be read.
+    #[error("failed to read {path} of table {table}")]
+    Read {
+        /// The table.
+        table: &'static str,
+        /// The data file.
+        path: String,
+        /// What Parquet or the store said.
+        #[source]
+        source: parquet::errors::ParquetError,
+    },
+    /// A data file is not sorted as the files of its table are: another program wrote it.
+    #[error("{path} of table {table} is not sorted by src_entity, dst_entity, dst_port, start_time")]
+    Unsorted {
+        /// The table.
+        table: &'static str,
+        /// The data file.
+        path: String,
+    },
+    /// Files that were rewritten would not hold the rows that the log says they have; nothing was committed.
+    #[error(
+        "files of table {table} have {found} rows where its log says {expected}: `tradewind lake verify` names them"
+    )]
+    RowsDiffer {
+        /// The table.
+        table: &'static str,
+        /// Rows that the log says.
+        expected: i64,
+        /// Rows that were read.
+        found: i64,
+    },
     /// A data file could not be written through to the disk.
     #[error("failed to write the files of table {table} through to the disk")]
     Sync {
@@ -107,6 +157,28 @@ pub enum CommitError {
         /// What Delta said.
         #[source]
         source: Box<DeltaTableError>,
+    },
+    /// Rows between what the table holds and what is to be committed would be lost.
+    #[error(
+        "table {table} holds {partition} up to offset {stored}, but the next rows begin at {from}: the rows between would be lost"
+    )]
+    OffsetGap {
+        /// The table.
+        table: &'static str,
+        /// The partition.
+        partition: String,
+        /// Its next offset in the table.
+        stored: i64,
+        /// The first offset of the commit.
+        from: i64,
+    },
+    /// The caller's ranges of offsets are none: a bug.
+    #[error("failed to commit to table {table}: {reason}")]
+    OffsetRanges {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        reason: String,
     },
     /// Other writers kept winning.
     #[error("gave up committing to table {table} after {attempts} attempts: other writers kept winning")]

@@ -39,7 +39,7 @@ impl Lake {
     }
 }
 
-fn row(finding: &Finding, recorded_time: i64) -> Vec<Cell> {
+pub(crate) fn row(finding: &Finding, recorded_time: i64) -> Vec<Cell> {
     vec![
         finding.finding_id.as_str().into(),
         recorded_time.into(),

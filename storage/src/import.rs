@@ -9,21 +9,21 @@ use crate::durable;
 use crate::error::{CommitError, LakeError, QueryError};
 use crate::import_rows::{coverage_rows, dead_letter_rows, import_row};
 use crate::lake::Lake;
-use crate::ledger::{Imported, Ledger, METADATA_KEY};
+use crate::ledger::{Imported, Ledger, METADATA_KEY, TRANSACTION_ID};
+use crate::log::append;
 use crate::rows::{Cell, partitioned, text_values};
 use crate::write::{StagedFile, stage_rows};
 use arrow::record_batch::RecordBatch;
 use deltalake::kernel::transaction::{CommitBuilder, CommitConflictError, CommitProperties, TransactionError};
 use deltalake::kernel::{Action, Transaction};
-use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt as _;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashSet;
 use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FLOWS, IMPORTS, Table};
 
-/// The application id of import transactions.
-const TRANSACTION_ID: &str = "import";
 /// How often a commit is tried against other writers that win.
 const ATTEMPTS_MAX: usize = 50;
 
@@ -68,7 +68,7 @@ pub struct DeadLetter {
     /// Format it was read as.
     pub source: Option<String>,
     /// Why it was rejected.
-    pub reason: &'static str,
+    pub reason: Cow<'static, str>,
     /// What exactly was wrong.
     pub detail: String,
     /// Content hash of the object.
@@ -115,6 +115,10 @@ pub struct Coverage {
     pub gaps: i64,
     /// The log's word for the gap.
     pub gap_reason: Option<String>,
+    /// Records that were rejected, by the minute of their receipt. None: not counted here.
+    pub rejected: Option<i64>,
+    /// Bytes received, by the minute of their receipt. None: not counted here.
+    pub bytes_in: Option<i64>,
 }
 
 /// A group of whole objects to commit.
@@ -184,7 +188,7 @@ impl Lake {
             .await?;
             self.commit_beside(&COVERAGE, &coverage_rows(&import.coverage), &[], &hashes).await?;
             let metadata = serde_json::to_value(&import.objects).expect("texts and numbers are JSON");
-            let committed = match self.try_commit(&FLOWS, &flows, &import.files, Some(metadata)).await {
+            let committed = match self.try_commit(&FLOWS, &flows, &import.files, Some(metadata), None).await {
                 // What follows a commit (a checkpoint) may fail after it landed.
                 Err(error) => Some(self.version_of(import).await.ok_or(error)?),
                 Ok(committed) => committed,
@@ -236,7 +240,7 @@ impl Lake {
             let store = opened.log_store().object_store(None);
             let staged = stage_rows(&*store, table, batches).await?;
             missing_files.extend(staged.iter().cloned());
-            let committed = self.try_commit(table, &opened, &missing_files, None).await;
+            let committed = self.try_commit(table, &opened, &missing_files, None, None).await;
             if let Ok(Some(_)) = committed {
                 return Ok(());
             }
@@ -260,23 +264,23 @@ impl Lake {
 
     /// Adds to table `imports` what a crash or another process left out.
     async fn record(&self, ledger: &Ledger) -> Result<(), CommitError> {
-        if ledger.unrecorded.is_empty() {
+        if ledger.unrecorded_number.is_none() {
             return Ok(());
         }
         for _ in 0..ATTEMPTS_MAX {
             let imports = self.table(&IMPORTS).await?;
             // Read again as of this version: another process may have recorded the same rows.
             let flows = self.table(&FLOWS).await?;
-            let behind = Ledger::read(self, &flows).await?.unrecorded;
-            if behind.is_empty() {
+            let behind = Ledger::read(self, &flows).await?;
+            if behind.unrecorded_number.is_none() {
                 return Ok(());
             }
-            let rows = behind.iter().map(|(version, object)| import_row(*version, object)).collect();
+            let rows = behind.unrecorded.iter().map(|(version, object)| import_row(*version, object)).collect();
             let batches =
                 partitioned(&IMPORTS, rows).map_err(|source| CommitError::Layout { table: IMPORTS.name, source })?;
             let store = imports.log_store().object_store(None);
             let files = stage_rows(&*store, &IMPORTS, batches).await?;
-            let committed = self.try_commit(&IMPORTS, &imports, &files, None).await;
+            let committed = self.try_commit(&IMPORTS, &imports, &files, None, behind.mark()).await;
             if let Ok(Some(_)) = committed {
                 return Ok(());
             }
@@ -296,43 +300,58 @@ impl Lake {
         opened: &DeltaTable,
         files: &[StagedFile],
         metadata: Option<serde_json::Value>,
+        mark: Option<Transaction>,
     ) -> Result<Option<i64>, CommitError> {
         let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
-        let root = self.root().join(table.name);
-        let written = |paths: Vec<String>| paths.into_iter().map(|path| root.join(path)).collect();
         let unsafe_yet = |source| CommitError::Sync { table: table.name, source };
-        let staged = files.iter().map(|file| file.path.clone()).collect();
-        durable::sync(self.root(), written(staged)).await.map_err(unsafe_yet)?;
+        let staged = files.iter().map(|file| &file.path);
+        durable::sync(self.location(), table.name, staged).await.map_err(unsafe_yet)?;
         let snapshot = opened.snapshot().map_err(failed)?;
         let log_store = opened.log_store();
         let last = snapshot.transaction_version(&*log_store, TRANSACTION_ID).await.map_err(failed)?;
         let transaction = Transaction::new(TRANSACTION_ID, last.map_or(0, |version| version + 1));
         let now = self.now();
         let actions = files.iter().map(|file| Action::Add(file.add(now))).collect();
-        let operation = DeltaOperation::Write {
-            mode: SaveMode::Append,
-            partition_by: table.partition.map(|column| vec![column.to_owned()]),
-            predicate: None,
-        };
+        let transactions = std::iter::once(transaction).chain(mark).collect();
         let properties = CommitProperties::default()
-            .with_application_transaction(transaction)
+            .with_application_transactions(transactions)
+            .with_cleanup_expired_logs(Some(false))
             .with_metadata(metadata.map(|value| (METADATA_KEY.to_owned(), value)));
         let committed =
-            CommitBuilder::from(properties).with_actions(actions).build(Some(snapshot), log_store, operation).await;
+            CommitBuilder::from(properties).with_actions(actions).build(Some(snapshot), log_store, append(table)).await;
         match committed {
             Ok(commit) => {
                 let version = commit.version();
                 // The commit landed, so this is no failure of it: a loss of power may undo it, but not a part of it.
-                if let Err(error) =
-                    durable::sync(self.root(), written(vec![format!("_delta_log/{version:020}.json")])).await
-                {
+                let entry = format!("_delta_log/{version:020}.json");
+                if let Err(error) = durable::sync(self.location(), table.name, [entry]).await {
                     tracing::warn!(table = table.name, %error, "the commit could not be written through to the disk");
+                }
+                if commit.metrics.new_checkpoint_created {
+                    self.clean_up_after(table).await;
                 }
                 Ok(Some(i64::try_from(version).unwrap_or(i64::MAX)))
             }
             Err(error) if is_lost_race(&error) => Ok(None),
             Err(error) => Err(failed(error)),
         }
+    }
+}
+
+impl Lake {
+    /// Cleans the log after a checkpoint. What fails is tried again after the next. Boxed, because completing the ledger is
+    /// a commit of its own.
+    fn clean_up_after<'a>(&'a self, table: &'static Table) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let cleaned = match self.table(table).await {
+                Ok(opened) => self.clean_log(table, &opened).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = cleaned {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(table = table.name, error, "the clean-up of the log failed; it is tried again later");
+            }
+        })
     }
 }
 

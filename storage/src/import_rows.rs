@@ -12,7 +12,7 @@ pub(crate) fn dead_letter_rows(letters: &[DeadLetter]) -> Vec<(String, Vec<Cell>
                 letter.ingest_time.into(),
                 day_of(letter.ingest_time).into(),
                 letter.source.clone().into(),
-                letter.reason.into(),
+                letter.reason.as_ref().into(),
                 letter.detail.as_str().into(),
                 letter.position.as_str().into(),
                 letter.position_offset.into(),
@@ -36,10 +36,12 @@ pub(crate) fn coverage_rows(coverage: &[Coverage]) -> Vec<(String, Vec<Cell>)> {
                 minute.source.as_str().into(),
                 minute.observer.clone().into(),
                 minute.position.as_str().into(),
-                (minute.flows + minute.gaps).into(),
+                (minute.flows + minute.gaps + minute.rejected.unwrap_or_default()).into(),
                 minute.flows.into(),
                 minute.gaps.into(),
                 minute.gap_reason.clone().into(),
+                minute.rejected.into(),
+                minute.bytes_in.into(),
             ];
             (key(&minute.position, Some(&minute.source)), row)
         })

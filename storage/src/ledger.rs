@@ -3,6 +3,11 @@
 //! Each import commit names its objects in its commit metadata, so the flows and the knowledge of what was imported are
 //! one transaction. Table `imports` is a readable copy that may lag behind by a crash; it is completed from the metadata
 //! of the commits after its last row.
+//!
+//! Commits of streams lie between those of imports, thousands a day. So they are counted: the application transaction
+//! [`TRANSACTION_ID`] of `flows` numbers its import commits, and [`RECORDED_ID`] of `imports` says up to which of them the
+//! copy is complete. Equal numbers need no look at the log; else it is read backwards, only until the missing ones are found.
+//! Entries are cleaned out of the log only while the copy is complete (see `upkeep`).
 
 use crate::error::{CommitError, QueryError};
 use crate::import::ImportedObject;
@@ -13,12 +18,20 @@ use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use deltalake::DeltaTable;
-use futures::TryStreamExt as _;
+use deltalake::kernel::Transaction;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use std::collections::HashMap;
-use tradewind_model::table::{FLOWS, IMPORTS};
+use tradewind_model::table::{FLOWS, IMPORTS, Table};
 
 /// The key of the objects in a commit's metadata.
 pub(crate) const METADATA_KEY: &str = "tradewind.import";
+
+/// How many entries of the log are read at once.
+const ENTRIES_AT_ONCE: usize = 32;
+/// The application id of import transactions: in `flows` it numbers the import commits from 0 on.
+pub(crate) const TRANSACTION_ID: &str = "import";
+/// The application id, in `imports`, of the number of the last import commit of `flows` whose objects are all recorded.
+const RECORDED_ID: &str = "recorded";
 
 /// The objects that a lake holds.
 #[derive(Clone, Debug, Default)]
@@ -86,24 +99,87 @@ pub(crate) struct Ledger {
     pub(crate) imported: Imported,
     /// Objects that are in `flows` but not yet in table `imports`, with the version of `flows` that holds them.
     pub(crate) unrecorded: Vec<(i64, ImportedObject)>,
+    /// The number of the last import commit, where `imports` does not say that it has its objects.
+    pub(crate) unrecorded_number: Option<i64>,
 }
 
 impl Ledger {
     /// Reads the ledger as of `flows`, a loaded version of the table.
     pub(crate) async fn read(lake: &Lake, flows: &DeltaTable) -> Result<Self, CommitError> {
+        let numbers = Numbers::read(lake, flows).await?;
         let (mut imported, recorded_version) =
             recorded(lake).await.map_err(|error| CommitError::Ledger(Box::new(error)))?;
         let mut unrecorded = Vec::new();
-        let newest = flows.version().map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
-        for version in (recorded_version + 1)..=newest {
-            for object in named_in_commit(flows, version).await? {
-                if imported.insert(&object) {
-                    unrecorded.push((version, object));
-                }
-            }
+        for (version, objects) in numbers.missing(flows, recorded_version).await? {
+            let fresh = objects.into_iter().filter(|object| imported.insert(object));
+            unrecorded.extend(fresh.map(|object| (version, object)));
         }
-        Ok(Self { imported, unrecorded })
+        let unrecorded_number = numbers.last.filter(|_| !numbers.is_complete());
+        Ok(Self { imported, unrecorded, unrecorded_number })
     }
+
+    /// What marks table `imports` as complete once the unrecorded objects are in it.
+    pub(crate) fn mark(&self) -> Option<Transaction> {
+        self.unrecorded_number.map(|number| Transaction::new(RECORDED_ID, number))
+    }
+}
+
+impl Lake {
+    /// Whether table `imports` has the objects of all import commits up to a loaded version of `flows`.
+    pub(crate) async fn is_ledger_complete(&self, flows: &DeltaTable) -> Result<bool, CommitError> {
+        Ok(Numbers::read(self, flows).await?.is_complete())
+    }
+}
+
+/// How far the two tables are.
+struct Numbers {
+    /// The number of the last import commit of `flows`.
+    last: Option<i64>,
+    /// The number of the last one that `imports` has. None in lakes of before it was kept.
+    recorded: Option<i64>,
+}
+
+impl Numbers {
+    async fn read(lake: &Lake, flows: &DeltaTable) -> Result<Self, CommitError> {
+        let imports = lake.table(&IMPORTS).await?;
+        Ok(Self {
+            last: number(flows, &FLOWS, TRANSACTION_ID).await?,
+            recorded: number(&imports, &IMPORTS, RECORDED_ID).await?,
+        })
+    }
+
+    fn is_complete(&self) -> bool {
+        self.last.is_none_or(|last| self.recorded.is_some_and(|recorded| recorded >= last))
+    }
+
+    /// The import commits that table `imports` lacks, oldest first: version and objects.
+    async fn missing(
+        &self,
+        flows: &DeltaTable,
+        recorded_version: i64,
+    ) -> Result<Vec<(i64, Vec<ImportedObject>)>, CommitError> {
+        if self.is_complete() {
+            return Ok(Vec::new());
+        }
+        let count = self.last.zip(self.recorded).map(|(last, recorded)| last.saturating_sub(recorded));
+        let newest = flows.version().map_or(-1, |version| i64::try_from(version).unwrap_or(i64::MAX));
+        let named = stream::iter(((recorded_version + 1)..=newest).rev())
+            .map(|version| async move { Ok::<_, CommitError>((version, named_in_commit(flows, version).await?)) })
+            .buffered(ENTRIES_AT_ONCE)
+            .try_filter_map(|(version, objects)| async move { Ok(objects.map(|objects| (version, objects))) });
+        let mut missing: Vec<_> = match count.and_then(|count| usize::try_from(count).ok()) {
+            Some(count) => named.take(count).try_collect().await?,
+            None => named.try_collect().await?,
+        };
+        missing.reverse();
+        Ok(missing)
+    }
+}
+
+async fn number(opened: &DeltaTable, table: &'static Table, id: &str) -> Result<Option<i64>, CommitError> {
+    let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
+    let snapshot = opened.snapshot().map_err(failed)?;
+    snapshot.transaction_version(&*opened.log_store(), id).await.map_err(failed)
 }
 
 /// The objects in table `imports`, and the newest version of `flows` it knows.
@@ -136,23 +212,24 @@ fn add(batch: &RecordBatch, imported: &mut Imported) -> Result<i64, ArrowError> 
 }
 
 /// The objects that the commit of one version of `flows` names; none for commits that are not imports.
-async fn named_in_commit(flows: &DeltaTable, version: i64) -> Result<Vec<ImportedObject>, CommitError> {
+async fn named_in_commit(flows: &DeltaTable, version: i64) -> Result<Option<Vec<ImportedObject>>, CommitError> {
     let failed = |source| CommitError::Commit { table: FLOWS.name, source: Box::new(source) };
     let version = u64::try_from(version).unwrap_or_default();
     let Some(bytes) = flows.log_store().read_commit_entry(version).await.map_err(failed)? else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let objects = bytes
         .split(|&byte| byte == b'\n')
         .filter_map(|line| serde_json::from_slice::<serde_json::Value>(line).ok())
         .find_map(|action| action.get("commitInfo")?.get(METADATA_KEY).cloned());
     match objects {
-        None => Ok(Vec::new()),
+        None => Ok(None),
         // The value may be kept as text by writers that only know text.
-        Some(serde_json::Value::String(text)) => {
-            serde_json::from_str(&text).map_err(|error| failed(deltalake::DeltaTableError::generic(error.to_string())))
-        }
+        Some(serde_json::Value::String(text)) => serde_json::from_str(&text)
+            .map(Some)
+            .map_err(|error| failed(deltalake::DeltaTableError::generic(error.to_string()))),
         Some(value) => serde_json::from_value(value)
+            .map(Some)
             .map_err(|error| failed(deltalake::DeltaTableError::generic(error.to_string()))),
     }
 }

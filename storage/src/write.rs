@@ -84,19 +84,8 @@ impl Stager {
     }
 
     fn stage_one(&self, batch: &FlowBatch, rows: &[u32], date: String) -> Result<StagedFile, CommitError> {
-        let table = FLOWS.name;
-        let bytes = encode::flows(batch, rows).map_err(|source| CommitError::Encode { table, source })?;
-        let path = format!("date={date}/part-{}.parquet", Uuid::now_v7());
-        let file = StagedFile {
-            path: path.clone(),
-            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-            rows: i64::try_from(rows.len()).unwrap_or(i64::MAX),
-            partition: Some(("date", date)),
-            statistics: flow_statistics(batch, rows),
-        };
-        self.runtime
-            .block_on(self.flows.put(&Path::from(path.as_str()), bytes.into()))
-            .map_err(|source| CommitError::Write { table, path, source })?;
+        let (file, bytes) = encoded(batch, rows, date)?;
+        self.runtime.block_on(put(&*self.flows, &FLOWS, &file, bytes))?;
         Ok(file)
     }
 
@@ -128,6 +117,48 @@ impl Stager {
             }
         }
     }
+}
+
+/// Rows of a batch as a file of `flows`, not yet written.
+fn encoded(batch: &FlowBatch, rows: &[u32], date: String) -> Result<(StagedFile, Bytes), CommitError> {
+    let bytes = encode::flows(batch, rows).map_err(|source| CommitError::Encode { table: FLOWS.name, source })?;
+    let file = StagedFile {
+        path: format!("date={date}/part-{}.parquet", Uuid::now_v7()),
+        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        rows: i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        partition: Some(("date", date)),
+        statistics: flow_statistics(batch, rows),
+    };
+    Ok((file, bytes))
+}
+
+async fn put(
+    store: &dyn ObjectStore,
+    table: &'static Table,
+    file: &StagedFile,
+    bytes: Bytes,
+) -> Result<(), CommitError> {
+    let failed = |source| CommitError::Write { table: table.name, path: file.path.clone(), source };
+    store.put(&Path::from(file.path.as_str()), bytes.into()).await.map(|_| ()).map_err(failed)
+}
+
+/// Writes a whole batch that is in storage order, as one file of the partition `date`.
+pub(crate) async fn stage_sorted(
+    store: &dyn ObjectStore,
+    batch: FlowBatch,
+    date: String,
+) -> Result<StagedFile, CommitError> {
+    let encoding = tokio::task::spawn_blocking(move || {
+        let order: Vec<u32> = (0..).take(batch.len()).collect();
+        encoded(&batch, &order, date)
+    });
+    let stopped = |error: tokio::task::JoinError| CommitError::Encode {
+        table: FLOWS.name,
+        source: parquet::errors::ParquetError::General(error.to_string()),
+    };
+    let (file, bytes) = encoding.await.map_err(stopped)??;
+    put(store, &FLOWS, &file, bytes).await?;
+    Ok(file)
 }
 
 /// Encodes one row group.
@@ -224,25 +255,39 @@ pub(crate) async fn stage_rows(
         let properties = base_properties().build();
         let bytes =
             encode_small(&columns, properties).map_err(|source| CommitError::Encode { table: table.name, source })?;
-        let folder = partition
-            .as_ref()
-            .map_or_else(String::new, |value| format!("{}={value}/", table.partition.unwrap_or_default()));
-        let path = format!("{folder}part-{}.parquet", Uuid::now_v7());
-        staged.push(StagedFile {
-            path: path.clone(),
-            bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-            rows: i64::try_from(columns.num_rows()).unwrap_or(i64::MAX),
-            partition: table.partition.zip(partition),
-            statistics: json!({ "numRecords": columns.num_rows(), "minValues": Value::Object(Map::new()), "maxValues": Value::Object(Map::new()), "nullCount": Value::Object(Map::new()) })
-                .to_string(),
-        });
-        if let Err(source) = store.put(&Path::from(path.as_str()), bytes.into()).await {
-            for file in &staged {
-                // A file that stays is unseen by readers.
-                store.delete(&Path::from(file.path.as_str())).await.ok();
+        match stage_bytes(store, table, partition, columns.num_rows(), bytes).await {
+            Ok(file) => staged.push(file),
+            Err(error) => {
+                for file in &staged {
+                    // A file that stays is unseen by readers.
+                    store.delete(&Path::from(file.path.as_str())).await.ok();
+                }
+                return Err(error);
             }
-            return Err(CommitError::Write { table: table.name, path, source });
         }
     }
     Ok(staged)
+}
+
+/// Writes an encoded file of a small table.
+pub(crate) async fn stage_bytes(
+    store: &dyn ObjectStore,
+    table: &'static Table,
+    partition: Option<String>,
+    rows: usize,
+    bytes: Bytes,
+) -> Result<StagedFile, CommitError> {
+    let folder = partition
+        .as_ref()
+        .map_or_else(String::new, |value| format!("{}={value}/", table.partition.unwrap_or_default()));
+    let file = StagedFile {
+        path: format!("{folder}part-{}.parquet", Uuid::now_v7()),
+        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        rows: i64::try_from(rows).unwrap_or(i64::MAX),
+        partition: table.partition.zip(partition),
+        statistics: json!({ "numRecords": rows, "minValues": Value::Object(Map::new()), "maxValues": Value::Object(Map::new()), "nullCount": Value::Object(Map::new()) })
+            .to_string(),
+    };
+    put(store, table, &file, bytes).await?;
+    Ok(file)
 }

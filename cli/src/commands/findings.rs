@@ -55,7 +55,7 @@ struct ListArgs {
 }
 
 pub(crate) fn run(args: &FindingsArgs, context: &Context) -> anyhow::Result<()> {
-    let lake = context.runtime.block_on(Lake::open(context.lake()))?;
+    let lake = context.runtime.block_on(Lake::open(context.lake_location()?))?;
     match &args.action {
         Some(Action::Show { id }) => show(&lake, id, context),
         Some(Action::List(list)) => self::list(&lake, list, context),

@@ -5,9 +5,14 @@ pub(crate) mod config;
 pub(crate) mod detect;
 pub(crate) mod findings;
 pub(crate) mod formats;
+pub(crate) mod lake;
 pub(crate) mod parse;
 pub(crate) mod policy;
+pub(crate) mod replay;
+pub(crate) mod run;
 pub(crate) mod sql;
+pub(crate) mod status;
+pub(crate) mod topics;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -23,12 +28,16 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<()> {
             crate::demo::run(&args, context).map_err(|error| failure::unfinished(error, DEMO_UNFINISHED))
         }
         Command::Import(args) => crate::import::run(args, context).map(|_summary| ()),
+        Command::Replay(args) => replay::run(&args, context),
+        Command::Status(args) => status::run(&args, context),
+        Command::Lake(args) => lake::run(&args, context),
+        Command::Topics(args) => topics::run(&args, context),
         Command::Parse(args) => parse::run(&args, context),
         Command::Sql(args) => sql::run(args, context),
         Command::Detect(args) => detect::run(&args, context),
         Command::Findings(args) => findings::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
         Command::Formats(args) => formats::run(&args, context),
-        Command::Config(_) | Command::Completions(_) => unreachable!("main runs these before it reads the settings"),
+        Command::Run(_) | Command::Config(_) | Command::Completions(_) => unreachable!("main runs these itself"),
     }
 }

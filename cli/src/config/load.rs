@@ -12,7 +12,7 @@ use toml::{Spanned, Table, Value};
 /// More faults than this are not told at once.
 const FAULTS_MAX: usize = 50;
 /// Settings that name a file or folder. In a file they are relative to that file.
-const PATHS: &[&str] = &["lake.path", "inventory.file", "policy.path"];
+const PATHS: &[&str] = &["lake.path", "inventory.file", "policy.path", "transport.path"];
 
 /// Where settings come from.
 pub(crate) struct Sources<'a> {
@@ -56,6 +56,7 @@ impl<'a> Sources<'a> {
         let flags = self.flags;
         [
             variable("lake.path", "TRADEWIND_LAKE"),
+            variable("run.instance", "TRADEWIND_INSTANCE"),
             variable("log.format", "TRADEWIND_LOG_FORMAT"),
             variable("log.level", "TRADEWIND_LOG_LEVEL"),
             flag("lake.path", "--lake", flags.lake.clone().map(|path| text(path.into()))),
@@ -147,12 +148,20 @@ fn check(
 }
 
 /// What has the right type but a value that cannot be.
-fn out_of_range(settings: &Settings, origin_of: impl Fn(&[String]) -> String) -> Option<Fault> {
-    let error = settings.detect.check().err()?;
-    let path = format!("detect.{}", error.key);
-    let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
-    let message = format!("{} is out of range: must be {}", error.value, error.expected);
-    Some(Fault { origin: origin_of(&keys), path, message })
+fn out_of_range(settings: &Settings, origin_of: impl Fn(&[String]) -> String) -> Vec<Fault> {
+    let fault = |path: String, message: String| {
+        let keys: Vec<String> = path.split('.').map(str::to_owned).collect();
+        Fault { origin: origin_of(&keys), path, message }
+    };
+    let mut faults = Vec::new();
+    if let Err(error) = settings.detect.check() {
+        let message = format!("{} is out of range: must be {}", error.value, error.expected);
+        faults.push(fault(format!("detect.{}", error.key), message));
+    }
+    let sources = tradewind_collect::check_sources(&settings.sources);
+    faults.extend(sources.into_iter().map(|message| fault("source".to_owned(), message)));
+    faults.extend(settings.faults().into_iter().map(|(path, message)| fault(path, message)));
+    faults
 }
 
 fn keys_of(path: &KeyPath) -> Vec<String> {
@@ -206,6 +215,7 @@ fn anchor(layer: &mut Table, folder: Option<&Path>) {
         let Some((section, name)) = key.split_once('.') else { continue };
         if let Some(Value::String(path)) = layer.get_mut(section).and_then(|section| section.get_mut(name))
             && !path.is_empty()
+            && !path.contains("://")
         {
             *path = folder.join(&*path).to_string_lossy().into_owned();
         }

@@ -2,9 +2,13 @@
 
 mod error;
 mod load;
+mod streaming;
 
 pub(crate) use error::{ConfigError, Fault};
 pub(crate) use load::{Sources, load};
+pub(crate) use streaming::{
+    DetectionSettings, LogKind, RunSettings, StoreSettings, TelemetrySettings, TopicSettings, TransportSettings,
+};
 
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -29,6 +33,17 @@ pub(crate) struct Settings {
     pub(crate) connect: tradewind_normalise::ConnectSettings,
     pub(crate) policy: PolicySettings,
     pub(crate) detect: tradewind_detect::Settings,
+    pub(crate) run: RunSettings,
+    pub(crate) transport: TransportSettings,
+    pub(crate) store: StoreSettings,
+    pub(crate) detection: DetectionSettings,
+    pub(crate) telemetry: TelemetrySettings,
+    /// Sections `[[source]]`.
+    #[serde(rename = "source", default)]
+    pub(crate) sources: Vec<tradewind_collect::SourceSettings>,
+    /// Sections `[[topic]]`.
+    #[serde(rename = "topic", default)]
+    pub(crate) topics: Vec<TopicSettings>,
     pub(crate) log: LogSettings,
 }
 
@@ -36,7 +51,11 @@ pub(crate) struct Settings {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct LakeSettings {
+    /// A path or a URL.
     pub(crate) path: PathBuf,
+    /// Settings of the object store of a URL.
+    #[serde(default)]
+    pub(crate) options: std::collections::BTreeMap<String, String>,
 }
 
 /// Section `inventory`.

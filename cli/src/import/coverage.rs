@@ -128,6 +128,8 @@ impl Minutes {
                     flows,
                     gaps,
                     gap_reason: text(key.gap_reason),
+                    rejected: None,
+                    bytes_in: None,
                 }
             })
             .collect()

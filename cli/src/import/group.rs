@@ -1,7 +1,7 @@
 //! One attempt at a group of inputs: readers and workers as threads, and what they made.
 
 use super::inputs::Input;
-use super::memory::Memory;
+use crate::memory::Memory;
 use super::object::{Failure, Object};
 use super::progress::Progress;
 use super::reader::{self, Run};

@@ -7,7 +7,6 @@
 mod coverage;
 mod group;
 mod inputs;
-mod memory;
 mod object;
 mod progress;
 mod reader;
@@ -17,6 +16,7 @@ mod turns;
 mod worker;
 
 pub(crate) use summary::Summary;
+pub(crate) use worker::printable;
 
 use crate::context::Context;
 use crate::failure::usage;
@@ -25,7 +25,7 @@ use anyhow::{Context as _, bail};
 use clap::Args;
 use group::{Attempt, Pipeline};
 use inputs::Input;
-use memory::Memory;
+use crate::memory::Memory;
 use progress::Progress;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -94,7 +94,7 @@ pub(crate) fn import(args: &ImportArgs, context: &Context) -> anyhow::Result<Sum
     summary.files = found.inputs.len() + summary.failures.len();
 
     let stop = Stop::on_signals(context);
-    let lake = context.runtime.block_on(Lake::open_or_create(context.lake()))?;
+    let lake = context.runtime.block_on(Lake::open_or_create(context.lake_location()?))?;
     let known = context.runtime.block_on(lake.imported()).context("failed to read what was imported before")?;
     let ingest_time = context.clock.now();
     let importer = Importer {

@@ -127,7 +127,7 @@ impl<'a> Worker<'a> {
         self.made.dead_letters.push(DeadLetter {
             ingest_time: self.pipeline.ingest_time,
             source: object.source().map(str::to_owned),
-            reason: reject.reason.as_str(),
+            reason: reject.reason.as_str().into(),
             detail: reject.detail,
             position: object.content_hash.clone(),
             position_offset: i64::try_from(reject.offset).unwrap_or(i64::MAX),
@@ -177,7 +177,7 @@ impl<'a> Worker<'a> {
 }
 
 /// Bytes as text that loses nothing: what is not UTF-8 becomes `\xNN`, a backslash is doubled.
-fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for character in chunk.valid().chars() {

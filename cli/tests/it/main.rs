@@ -9,4 +9,5 @@ mod guide;
 mod import;
 mod parse;
 mod program;
+mod service;
 mod sql;

@@ -49,6 +49,8 @@ pub(super) struct EdgeState {
     /// Windows with flows whose size was too unusual to be learnt.
     pub(super) sizes_held: u8,
     pub(super) is_answered: bool,
+    /// Whether a window took a flow of it in. An edge may have its number earlier, from flows that are held.
+    pub(super) is_met: bool,
 }
 
 impl EdgeState {
@@ -66,6 +68,7 @@ impl EdgeState {
             volumes_held: 0,
             sizes_held: 0,
             is_answered: false,
+            is_met: false,
         }
     }
 }

@@ -3,7 +3,8 @@
 
 use crate::network::{Edge, Network, Port};
 use crate::report::{
-    Birth, Breach, DetectorName, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Inflow, Pools, Report, SourceDigest, Tests,
+    Birth, Breach, Contacted, DetectorName, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Inflow, Pools, Report,
+    SourceDigest, Tests,
 };
 use std::cmp::Ordering;
 
@@ -117,6 +118,10 @@ impl<'a> Digests<'a> {
         self.report.watched.push(Birth { edge, counts: *counts });
     }
 
+    pub(super) fn contact(&mut self, contact: Contacted) {
+        self.report.contacts.push(contact);
+    }
+
     pub(super) fn answer(&mut self, edge: Edge) {
         self.report.answers.push(edge);
     }
@@ -150,6 +155,7 @@ impl<'a> Digests<'a> {
         }
         report.births.iter_mut().for_each(|birth| edge(&mut birth.edge));
         report.watched.iter_mut().for_each(|watched| edge(&mut watched.edge));
+        report.contacts.iter_mut().for_each(|contact| edge(&mut contact.edge));
         report.answers.iter_mut().for_each(&mut edge);
         report.edge_scores.iter_mut().for_each(|(scored, _)| edge(scored));
         report.breaches = breaches;

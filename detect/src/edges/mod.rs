@@ -2,7 +2,9 @@
 //! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
 
 mod baseline;
+mod contacts;
 mod digest;
+mod judge;
 pub(crate) mod refusal;
 mod shard;
 mod sharding;
@@ -12,6 +14,7 @@ pub(crate) mod volume;
 
 pub(crate) use baseline::{Moments, Prediction};
 pub use shard::EdgeShard;
+pub(crate) use shard::{Standing, broken_rule};
 pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
 
 use crate::event::FlowEvent;

@@ -1,24 +1,20 @@
-//! One shard of the edge level: takes flows in, tells at once what cannot wait, and at a window's close lets each detector
-//! judge each active edge and learn it. What it says of entities is put together in [`super::digest`].
+//! One shard of the edge level: takes flows in, tells at once what cannot wait, and at a window's close has each active edge
+//! judged and learnt, by [`super::judge`]. What it says of entities is put together in [`super::digest`].
 
 use super::baseline::EdgeState;
+use super::contacts::Contacts;
 use super::digest::Digests;
+use super::judge::{Window, close_edge};
 use super::tally::{Awaited, Tally};
-use super::{refusal, transfer, volume};
+use super::{transfer, volume};
 use crate::event::FlowEvent;
 use crate::network::{Edge, Network, Port};
-use crate::report::{
-    Breach, Common, Contact, DetectorName, EdgeCounts, EdgeSignal, Exchange, Facts, Feedback, Notice, Report,
-};
+use crate::report::{Breach, Common, Contact, Contacted, EdgeCounts, Exchange, Feedback, Notice, Report};
 use crate::settings::{Settings, VolumeSettings};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tradewind_model::Outcome;
+use tradewind_model::entity::EntityKind;
 
-/// Windows in which the evidence of a birth halves.
-const CARRY_HALF_LIFE: f64 = 2.0;
-/// Evidence below this, -ln p, is not carried.
-const CARRIED_MIN: f64 = 0.05;
 /// The word of a flow that the declared policy denies.
 const DENIED: &str = "denied";
 
@@ -35,11 +31,25 @@ pub struct EdgeShard {
     /// Per edge number the place in `tallies` plus one; zero where the open window has not seen it.
     places: Vec<u32>,
     tallies: Vec<Tally>,
+    contacts: Vec<Contacts>,
     breaches: Vec<Breach>,
     /// Per edge number that breaks rules in the open window: places in `breaches`.
     breaches_of: BTreeMap<u32, Vec<usize>>,
     /// The first window it saw: ages count from it.
     origin: Option<i64>,
+    /// Edges met.
+    met: usize,
+}
+
+/// What a shard knows of an edge before a window that is not open yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nothing: its first flow is worth telling.
+    Unknown,
+    /// It was never answered: a vain attempt is worth telling.
+    Unanswered,
+    /// It was answered, or has no orientation.
+    Settled,
 }
 
 impl EdgeShard {
@@ -55,9 +65,11 @@ impl EdgeShard {
             states: Vec::new(),
             places: Vec::new(),
             tallies: Vec::new(),
+            contacts: Vec::new(),
             breaches: Vec::new(),
             breaches_of: BTreeMap::new(),
             origin: None,
+            met: 0,
         }
     }
 
@@ -68,7 +80,12 @@ impl EdgeShard {
     /// Edges met.
     #[must_use]
     pub fn edge_count(&self) -> usize {
-        self.states.len()
+        self.met
+    }
+
+    /// Whether it took a flow of the open window in.
+    pub(crate) fn has_flows(&self) -> bool {
+        !self.tallies.is_empty()
     }
 
     fn age(&self, window: i64) -> u32 {
@@ -80,15 +97,70 @@ impl EdgeShard {
         let source = self.network.entity(event.src_entity, event.src_kind);
         let destination = self.network.entity(event.dst_entity, event.dst_kind);
         let number = self.network.edge(Edge { source, destination, port: Port::of(event) });
+        self.add(number, EdgeCounts::of(event), broken_rule(event), window, common, notices);
+    }
+
+    /// Number of the edge of a flow whose window is not open yet. The edge is not met by it.
+    pub(crate) fn foretell(&mut self, event: &FlowEvent<'_>) -> (u32, [EntityKind; 2]) {
+        let kinds = [event.src_kind, event.dst_kind];
+        let kinds = kinds.map(|kind| EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown));
+        let source = self.network.foretell(event.src_entity, kinds[0]);
+        let destination = self.network.foretell(event.dst_entity, kinds[1]);
+        (self.network.edge(Edge { source, destination, port: Port::of(event) }), kinds)
+    }
+
+    /// What is known of an edge that has a number.
+    pub(crate) fn standing(&self, number: u32) -> Standing {
+        let place = number as usize;
+        if self.network.edge_of(number).port == Port::Unoriented {
+            return Standing::Settled;
+        }
+        let Some(state) = self.states.get(place).filter(|state| state.is_met) else { return Standing::Unknown };
+        let open = self.places[place].checked_sub(1).map(|place| &self.tallies[place as usize]);
+        let is_answered = state.is_answered || open.is_some_and(|tally| tally.counts.answered > 0);
+        if is_answered { Standing::Settled } else { Standing::Unanswered }
+    }
+
+    /// A notice's material of an edge whose window is not open yet.
+    pub(crate) fn foretold(&self, number: u32, is_new: bool, counts: EdgeCounts) -> Contact {
+        let edge = self.network.edge_of(number);
+        let entity = |entity| (self.network.name(entity).to_owned(), self.network.told_kind(entity));
+        Contact { source: entity(edge.source), destination: entity(edge.destination), port: edge.port, is_new, counts }
+    }
+
+    /// Takes a flow in that was foretold, now that its window is open. What could not wait was told before.
+    pub(crate) fn observe_foretold(
+        &mut self,
+        (number, kinds): (u32, [EntityKind; 2]),
+        counts: EdgeCounts,
+        broken_rule: Option<&str>,
+        window: i64,
+        common: &Common,
+    ) {
+        let edge = self.network.edge_of(number);
+        self.network.meet(edge.source, kinds[0]);
+        self.network.meet(edge.destination, kinds[1]);
+        self.add(number, counts, broken_rule, window, common, &mut Vec::new());
+    }
+
+    fn add(
+        &mut self,
+        number: u32,
+        counts: EdgeCounts,
+        broken_rule: Option<&str>,
+        window: i64,
+        common: &Common,
+        notices: &mut Vec<Notice>,
+    ) {
         let tally = match self.places.get(number as usize) {
             Some(&place) if place > 0 => &mut self.tallies[place as usize - 1],
-            _ => self.open(number, window, common, event),
+            _ => self.open(number, window, common, counts.first),
         };
-        let counts = EdgeCounts::of(event);
         tally.counts.merge(&counts);
-        tally.add_sizes(event);
+        tally.add_sizes(&counts);
+        let contacts = tally.contacts;
         if tally.awaited != Awaited::Nothing {
-            let is_refused = matches!(event.outcome, Outcome::Denied | Outcome::Failed);
+            let is_refused = counts.is_refused();
             let is_due = match tally.awaited {
                 Awaited::First => true,
                 Awaited::Answer => !is_refused,
@@ -101,21 +173,29 @@ impl EdgeShard {
                 notices.push(Notice::Contact(self.contact(number, is_new, counts)));
             }
         }
-        if event.declared_verdict == Some(DENIED) {
-            self.breach(number, event, counts, notices);
+        if contacts > 0 {
+            self.contacts[contacts as usize - 1].add(&counts);
+        }
+        if let Some(rule) = broken_rule {
+            self.breach(number, rule, counts, notices);
         }
     }
 
     /// The first flow of an edge in the window.
-    fn open(&mut self, number: u32, window: i64, common: &Common, event: &FlowEvent<'_>) -> &mut Tally {
+    fn open(&mut self, number: u32, window: i64, common: &Common, time: i64) -> &mut Tally {
         let origin = *self.origin.get_or_insert(window);
         let place = number as usize;
-        let is_new = place >= self.states.len();
-        if is_new {
-            let edge = self.network.edge_of(number);
-            let born = u32::try_from(window.abs_diff(origin)).unwrap_or(u32::MAX);
-            self.states.push(EdgeState::new(edge, born));
+        // Edges whose flows are held have numbers too.
+        for unmet in (self.states.len()..=place).filter_map(|unmet| u32::try_from(unmet).ok()) {
+            self.states.push(EdgeState::new(self.network.edge_of(unmet), 0));
             self.places.push(0);
+        }
+        let state = &mut self.states[place];
+        let is_new = !state.is_met;
+        if is_new {
+            state.is_met = true;
+            state.born = u32::try_from(window.abs_diff(origin)).unwrap_or(u32::MAX);
+            self.met += 1;
         }
         let state = &self.states[place];
         let is_birth = is_new && state.edge.port != Port::Unoriented;
@@ -133,12 +213,17 @@ impl EdgeShard {
             bytes_out: None,
             bytes_in: None,
             protocol_num: None,
-            first: event.time,
-            last: event.time,
+            first: time,
+            last: time,
         };
         let size = |moments| transfer::tally(state, moments, &common.pools, common.is_training);
         let (size_out, size_in) = (size(&state.size_out), size(&state.size_in));
-        self.tallies.push(Tally { number, is_birth, awaited, counts: nothing, size_out, size_in });
+        if awaited != Awaited::Nothing {
+            self.contacts.push(Contacts::new(number, is_birth));
+        }
+        let last = u32::try_from(self.contacts.len()).expect("as many as there are edge numbers");
+        let contacts = if awaited == Awaited::Nothing { 0 } else { last };
+        self.tallies.push(Tally { number, is_birth, awaited, contacts, counts: nothing, size_out, size_in });
         self.places[place] = u32::try_from(self.tallies.len()).expect("as many as there are edge numbers");
         self.tallies.last_mut().expect("just pushed")
     }
@@ -149,9 +234,8 @@ impl EdgeShard {
         Contact { source: entity(edge.source), destination: entity(edge.destination), port: edge.port, is_new, counts }
     }
 
-    fn breach(&mut self, number: u32, event: &FlowEvent<'_>, counts: EdgeCounts, notices: &mut Vec<Notice>) {
+    fn breach(&mut self, number: u32, rule: &str, counts: EdgeCounts, notices: &mut Vec<Notice>) {
         let edge = self.network.edge_of(number);
-        let rule = event.declared_rule.unwrap_or_default();
         let places = self.breaches_of.entry(number).or_default();
         if let Some(&place) = places.iter().find(|&&place| self.breaches[place].rule == rule) {
             self.breaches[place].counts.merge(&counts);
@@ -182,6 +266,7 @@ impl EdgeShard {
         let tallies = std::mem::take(&mut self.tallies);
         let breaches = std::mem::take(&mut self.breaches);
         self.breaches_of.clear();
+        let contacts = std::mem::take(&mut self.contacts);
         let mut digests = Digests::new(&self.network, self.top_max);
         for tally in &tallies {
             let place = tally.number as usize;
@@ -195,6 +280,12 @@ impl EdgeShard {
         }
         self.tallies = tallies;
         self.tallies.clear();
+        for known in &contacts {
+            let edge = self.states[known.number as usize].edge;
+            for counts in known.told() {
+                digests.contact(Contacted { edge, is_new: known.is_birth, counts });
+            }
+        }
         digests.report(breaches)
     }
 
@@ -202,7 +293,7 @@ impl EdgeShard {
     pub fn feed_back(&mut self, feedback: &Feedback) {
         let Some(number) = self.network.find(&feedback.source, &feedback.destination, feedback.port) else { return };
         let watch_until = feedback.watch_until.map(|window| self.age(window));
-        let state = &mut self.states[number as usize];
+        let Some(state) = self.states.get_mut(number as usize) else { return };
         if let Some(evidence) = feedback.evidence {
             #[allow(clippy::cast_possible_truncation)] // Single precision is what is kept.
             let narrow = evidence as f32;
@@ -214,91 +305,7 @@ impl EdgeShard {
     }
 }
 
-/// The window being closed.
-struct Window<'a> {
-    index: i64,
-    age: u32,
-    is_partial: bool,
-    common: &'a Common,
-}
-
-/// Lets every detector judge an edge, then learn it. Its capped sum of signals.
-fn close_edge(
-    state: &mut EdgeState,
-    tally: &Tally,
-    window: &Window<'_>,
-    volume: Option<&VolumeSettings>,
-    risk_cap: f64,
-    digests: &mut Digests<'_>,
-) -> f64 {
-    let Common { pools, change, is_training } = window.common;
-    let counts = &tally.counts;
-    let level = volume::level(counts.opened) - change;
-    let mut score = 0.0;
-    let mut is_volume_unusual = false;
-    let age = u64::from(window.age.saturating_sub(state.born));
-    let mut tell = |name: DetectorName, p_value: Option<(f64, Facts)>| {
-        let signal = p_value.map(|(p_value, facts)| EdgeSignal {
-            edge: state.edge,
-            p_value,
-            counts: *counts,
-            facts,
-            born: window.index.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)),
-            windows: u64::from(state.windows),
-        });
-        score += signal.map_or(0.0, |signal| (-signal.p_value.log10()).clamp(0.0, risk_cap));
-        digests.tell(name, state.edge, signal);
-    };
-    if !tally.is_birth {
-        if let Some(judged) = transfer::judge(state, tally, pools) {
-            tell(DetectorName::Transfer, judged.map(|judged| (judged.p_value, judged.facts)));
-        }
-        let refusals = [
-            (DetectorName::Denied, counts.denied, state.refusals.denied, pools.denied),
-            (DetectorName::Failed, counts.failed, state.refusals.failed, pools.failed),
-        ];
-        for (name, refused, past, pooled) in refusals {
-            if refused > 0 {
-                let share = refusal::pooled_share(pooled, pools.flows);
-                let past_flows = f64::from(state.refusals.flows);
-                let (p, usual_share) = refusal::p_value(share, past.into(), past_flows, refused, counts.flows);
-                tell(name, Some((p, Facts::Refusal { usual_share })));
-            } else {
-                tell(name, None);
-            }
-        }
-        let carried = f64::from(state.evidence) * 0.5_f64.powf(age as f64 / CARRY_HALF_LIFE);
-        if age > 0 && carried > CARRIED_MIN {
-            tell(DetectorName::Carry, Some(((-carried).exp(), Facts::Carry { age })));
-        }
-        if let Some(settings) = volume
-            && counts.opened > 0
-            && let Some(prediction) = volume::prediction(state, pools, settings)
-        {
-            let p_value = volume::p_value(prediction, level);
-            is_volume_unusual = p_value.is_some_and(|p| p < settings.learn_p_min);
-            let facts =
-                Facts::Volume { mean: prediction.mean + change, scale: prediction.scale, freedom: prediction.freedom };
-            tell(DetectorName::Volume, p_value.map(|p| (p, facts)));
-        }
-    } else {
-        digests.birth(state.edge, counts);
-    }
-    if state.watched_until >= window.age && state.watched_until > 0 {
-        digests.watched(state.edge, counts);
-    }
-    if counts.answered > 0 && !state.is_answered {
-        state.is_answered = true;
-        if state.edge.port != Port::Unoriented {
-            digests.answer(state.edge);
-        }
-    }
-    state.windows += 1;
-    transfer::learn(state, tally, &mut digests.pools);
-    refusal::learn(state, counts, &mut digests.pools);
-    // A window in which only old connections went on says nothing of how many open, nor does one that is not over.
-    if let Some(settings) = volume.filter(|_| counts.opened > 0 && !window.is_partial) {
-        volume::learn(state, level, is_volume_unusual && !is_training, settings, &mut digests.pools);
-    }
-    score
+/// The rule that a flow breaks, if it breaks one; empty where the policy has no rule for it.
+pub(crate) fn broken_rule<'a>(event: &FlowEvent<'a>) -> Option<&'a str> {
+    (event.declared_verdict == Some(DENIED)).then(|| event.declared_rule.unwrap_or_default())
 }

@@ -29,6 +29,8 @@ pub(super) struct Tally {
     pub(super) number: u32,
     pub(super) is_birth: bool,
     pub(super) awaited: Awaited,
+    /// Place of the edge's first flows plus one; zero where nothing of it is worth telling at once.
+    pub(super) contacts: u32,
     pub(super) counts: EdgeCounts,
     pub(super) size_out: SizeTally,
     pub(super) size_in: SizeTally,
@@ -70,6 +72,11 @@ impl EdgeCounts {
         }
     }
 
+    /// Whether one of its flows was denied or failed.
+    pub(crate) const fn is_refused(&self) -> bool {
+        self.denied > 0 || self.failed > 0
+    }
+
     /// Adds another's.
     pub(crate) fn merge(&mut self, other: &Self) {
         let sums = [
@@ -99,13 +106,13 @@ impl EdgeCounts {
 
 impl Tally {
     /// Adds one row's sizes, where it was answered. A row that stands for several connections speaks of their mean.
-    pub(super) fn add_sizes(&mut self, event: &FlowEvent<'_>) {
-        if !matches!(event.outcome, Outcome::Allowed | Outcome::Unknown) {
+    pub(super) fn add_sizes(&mut self, row: &EdgeCounts) {
+        if row.answered == 0 {
             return;
         }
-        let flows = event.flow_count.max(1) as f64;
+        let flows = row.flows as f64;
         let steps = |bytes: Option<i64>| bytes.map(|bytes| steps((bytes.max(0) as f64 / flows).ln_1p()));
-        let (out, back) = (steps(event.bytes_out), steps(event.bytes_in));
+        let (out, back) = (steps(row.bytes_out), steps(row.bytes_in));
         let is_held = out.is_some_and(|size| self.size_out.is_beyond(size))
             || back.is_some_and(|size| self.size_in.is_beyond(size));
         if let Some(size) = out {

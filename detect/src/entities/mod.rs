@@ -5,6 +5,7 @@ mod chain;
 mod destination;
 mod hazard;
 mod inflow;
+mod notices;
 mod outlook;
 mod pending;
 mod popularity;
@@ -23,11 +24,12 @@ use crate::breach;
 use crate::explain::Explainer;
 use crate::finding::OpenFindings;
 use crate::network::{Edge, Network};
-use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Notice, Pools, Report};
+use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Pools, Report};
 use crate::settings::Settings;
 use chain::Chains;
 pub(crate) use inflow::Judged as JudgedInflow;
 use inflow::{Judged, Learning};
+pub use notices::Settled;
 use outlook::{Marked, Outlook};
 use pending::Pending;
 use serde::{Deserialize, Serialize};
@@ -45,11 +47,10 @@ pub struct EntityLevel {
     states: EntityStates,
     chains: Chains,
     floor: scan::Floor,
-    pending: Pending,
+    /// Windows that something was told of and that are not closed yet.
+    pending: BTreeMap<i64, Pending>,
     pools: Pools,
     findings: OpenFindings,
-    #[serde(skip)]
-    outlook: Option<Outlook>,
 }
 
 /// A birth with what it says.
@@ -137,10 +138,9 @@ impl EntityLevel {
             states: EntityStates::default(),
             chains: Chains::default(),
             floor: scan::Floor::default(),
-            pending: Pending::default(),
+            pending: BTreeMap::new(),
             pools: Pools::default(),
             findings: OpenFindings::default(),
-            outlook: None,
         }
     }
 
@@ -158,56 +158,8 @@ impl EntityLevel {
         at.age < self.settings.warm_up_windows
     }
 
-    fn outlook(&mut self, at: &WindowAt) -> Outlook {
-        match self.outlook.take() {
-            Some(outlook) if outlook.index() == at.index => outlook,
-            _ => Outlook::new(&self.states, at.index, at.age, &self.settings.destination),
-        }
-    }
-
-    /// Takes in what could not wait, and returns what is to be raised at once. The close of the window updates it.
-    pub fn notice(&mut self, notice: Notice, at: &WindowAt) -> Vec<Finding> {
-        let window = View::new(at.index, self.length(), at.age, false);
-        match notice {
-            Notice::Breach { contact, rule } if self.settings.policy.is_enabled => {
-                let edge = self.edge_of(&contact);
-                let mut breached = breach::unusual(&self.network, edge, &contact.counts, &rule);
-                self.findings.limit_subjects(&mut breached);
-                if !self.pending.is_first_of(&breached) {
-                    return Vec::new();
-                }
-                self.findings.raise_at_once(&window, &self.network, breached, &self.settings).into_iter().collect()
-            }
-            Notice::Contact(contact) if !at.is_training && !self.is_starting(at) => {
-                let edge = self.edge_of(&contact);
-                let outlook = self.outlook(at);
-                let birth = Birth { edge, counts: contact.counts };
-                let raised = self.pending.contact(
-                    pending::Known {
-                        states: &self.states,
-                        chains: &self.chains,
-                        outlook: &outlook,
-                        network: &self.network,
-                        settings: &self.settings,
-                        window: &window,
-                    },
-                    &mut self.floor,
-                    birth,
-                    contact.is_new,
-                );
-                self.outlook = Some(outlook);
-                raised
-                    .into_iter()
-                    .filter_map(|unusual| self.findings.raise_at_once(&window, &self.network, unusual, &self.settings))
-                    .collect()
-            }
-            Notice::Breach { .. } | Notice::Contact(_) => Vec::new(),
-        }
-    }
-
-    fn edge_of(&mut self, contact: &crate::report::Contact) -> Edge {
-        let mut entity = |(name, kind): &(String, _)| self.network.entity_of_kind(name, *kind);
-        Edge { source: entity(&contact.source), destination: entity(&contact.destination), port: contact.port }
+    fn outlook(&self, at: &WindowAt) -> Outlook {
+        Outlook::new(&self.states, at.index, at.age, &self.settings.destination)
     }
 
     /// Judges a window by the reports of all shards, then learns it.
@@ -216,12 +168,13 @@ impl EntityLevel {
         let mut view = View::new(at.index, self.length(), at.age, at.is_partial);
         view.change = common.change;
         view.merge(reports, &mut self.network, self.settings.observations_max);
-        let outlook = self.outlook(at);
+        let mut pending = self.pending.remove(&at.index).unwrap_or_default();
+        let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
+        self.floor = pending.take_floor().unwrap_or_else(|| std::mem::take(&mut self.floor));
         let is_starting = self.is_starting(at);
         let births = self.judge_births(&view, &outlook, is_starting);
         self.findings.expire(&view);
         let mut closed = Closed::default();
-        let mut pending = std::mem::take(&mut self.pending);
         let judge = UnitJudge {
             states: &self.states,
             outlook: &outlook,
@@ -332,7 +285,8 @@ impl EntityLevel {
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
         self.floor.expire(next);
-        self.outlook = None;
+        // What is expected in windows to come is another thing from now on.
+        self.pending.values_mut().for_each(|pending| drop(pending.take_outlook()));
     }
 
     /// Entities met.

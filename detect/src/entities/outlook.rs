@@ -55,10 +55,6 @@ impl Outlook {
         }
     }
 
-    pub(super) fn index(&self) -> i64 {
-        self.index
-    }
-
     /// Rate of new edges of a source that was first seen in this window.
     pub(super) fn rate_of_edges(&self, first_window: i64) -> f64 {
         self.edges.at(Curve::bucket(self.index.abs_diff(first_window)))

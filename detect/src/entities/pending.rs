@@ -1,6 +1,9 @@
-//! The open window: judges first contacts as they come, so that what is unusual by itself is raised within a flow and not
+//! A window that is not closed yet: judges first contacts as they come, so that what is unusual by itself is raised within a flow and not
 //! at the window's close. One contact in vain is judged at the close, when it is known whether it stayed so; several of
 //! them are a search, and the floor of [`super::scan`] needs no judgement.
+//!
+//! What is judged here depends on the order in which contacts come. Where that is not the order of time, the close starts
+//! afresh with the contacts that the shards report, so that what counts in the end does not.
 
 use super::chain::Chains;
 use super::outlook::{Marked, Outlook};
@@ -9,7 +12,7 @@ use super::states::EntityStates;
 use super::unit::{combined, families};
 use super::{JudgedBirth, View, destination};
 use crate::explain::Explainer;
-use crate::finding::Unusual;
+use crate::finding::{OpenFindings, Unusual};
 use crate::network::Network;
 use crate::report::{Birth, DetectorName};
 use crate::settings::Settings;
@@ -20,23 +23,38 @@ use tradewind_model::time::SECOND;
 /// First contacts of one source that are judged at once; with more of them the floor or the close speaks.
 const CONTACTS_MAX: usize = 64;
 
-/// What happened in the open window so far, per source.
+/// What happened in the window so far, per source.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Pending {
     births: BTreeMap<u32, Vec<JudgedBirth>>,
-    /// Ways into entities that this window opened.
-    ways: Chains,
-    has_ways: bool,
+    /// Ways into entities, those that this window opened included.
+    ways: Option<Chains>,
+    /// Recent contacts, those of this window included.
+    floor: Option<Floor>,
     raised: BTreeMap<u32, Vec<Unusual>>,
     /// Subjects of rules that were told, per entity.
     subjects: BTreeMap<u32, BTreeSet<String>>,
+    /// What was told: whose, about what, and the finding's id.
+    told: Vec<(Topic, String)>,
+    #[serde(skip)]
+    outlook: Option<Outlook>,
+}
+
+/// What tells findings of one window apart: entity, behaviour, subject.
+pub(super) type Topic = (u32, DetectorName, String);
+
+pub(super) fn topic(unusual: &Unusual) -> Topic {
+    (unusual.source, unusual.behaviour, unusual.subject.clone())
 }
 
 /// What a contact is judged by.
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) states: &'a EntityStates,
+    /// As they stood before the window.
     pub(super) chains: &'a Chains,
+    /// As it stood before the window.
+    pub(super) floor: &'a Floor,
     pub(super) outlook: &'a Outlook,
     pub(super) network: &'a Network,
     pub(super) settings: &'a Settings,
@@ -45,11 +63,12 @@ pub(super) struct Known<'a> {
 
 impl Pending {
     /// Takes a contact in and returns what is to be raised at once.
-    pub(super) fn contact(&mut self, known: Known<'_>, floor: &mut Floor, birth: Birth, is_new: bool) -> Vec<Unusual> {
+    pub(super) fn contact(&mut self, known: Known<'_>, birth: Birth, is_new: bool) -> Vec<Unusual> {
         let mut raised = Vec::new();
         if known.settings.scan.is_enabled {
             let cool_down = known.settings.cool_down_s.saturating_mul(SECOND);
             let edge = birth.edge;
+            let floor = self.floor.get_or_insert_with(|| known.floor.clone());
             let reached = floor.contact(edge.source, birth.counts.first, edge.destination, edge.port, cool_down);
             raised.extend(reached.map(|reached| known.explainer().floor(birth, reached.hosts, reached.ports)));
         }
@@ -65,27 +84,60 @@ impl Pending {
         raised
     }
 
-    /// Whether this subject was not told in the window yet.
-    pub(super) fn is_first_of(&mut self, breached: &Unusual) -> bool {
-        self.subjects.entry(breached.source).or_default().insert(breached.subject.clone())
+    /// Whether this subject was not told in the window yet. It may become the common one, as [`OpenFindings`] says.
+    pub(super) fn is_first_of(&mut self, breached: &mut Unusual, findings: &OpenFindings) -> bool {
+        let told = self.subjects.entry(breached.source).or_default();
+        findings.limit_subject(breached, told);
+        told.insert(breached.subject.clone())
+    }
+
+    pub(super) fn tell(&mut self, topic: Topic, finding_id: String) {
+        self.told.push((topic, finding_id));
+    }
+
+    pub(super) fn has_told(&self, topic: &Topic) -> bool {
+        self.told.iter().any(|(told, _)| told == topic)
+    }
+
+    /// Ids of the findings that were told.
+    pub(super) fn into_told(self) -> Vec<String> {
+        self.told.into_iter().map(|(_, finding_id)| finding_id).collect()
+    }
+
+    pub(super) const fn ways(&self) -> Option<&Chains> {
+        self.ways.as_ref()
+    }
+
+    pub(super) const fn floor(&self) -> Option<&Floor> {
+        self.floor.as_ref()
+    }
+
+    pub(super) const fn take_floor(&mut self) -> Option<Floor> {
+        self.floor.take()
+    }
+
+    pub(super) const fn take_outlook(&mut self) -> Option<Outlook> {
+        self.outlook.take()
+    }
+
+    pub(super) fn keep_outlook(&mut self, outlook: Outlook) {
+        self.outlook = Some(outlook);
     }
 
     fn judge(&mut self, known: Known<'_>, birth: Birth) -> Option<Unusual> {
         let Known { states, outlook, settings, .. } = known;
         let edge = birth.edge;
-        if !self.has_ways {
-            self.ways = known.chains.clone();
-            self.has_ways = true;
-        }
         let expected = outlook.expectation(states, edge.source, &settings.destination);
         let mut judged = JudgedBirth { birth, marked: outlook.mark(states, edge, true, expected), chain: None };
         let births = self.births.entry(edge.source).or_default();
-        if births.len() >= CONTACTS_MAX {
+        // One that is delivered again is no second contact.
+        if births.len() >= CONTACTS_MAX || births.iter().any(|known| known.birth == birth) {
             return None;
         }
         let earlier = births.iter().position(|known| known.birth.edge == edge);
         if judged.is_answered() {
-            judged.chain = self.ways.follow(edge, birth.counts.first, judged.evidence(), true);
+            let ways = self.ways.get_or_insert_with(|| known.chains.clone());
+            judged.chain = ways.follow(edge, birth.counts.first, judged.evidence(), true);
         }
         match earlier {
             Some(place) => births[place] = judged,

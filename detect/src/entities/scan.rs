@@ -79,8 +79,11 @@ impl Floor {
         if time < recent.quiet_until {
             return None;
         }
-        recent.contacts.push_back((time, destination, port));
-        while recent.contacts.front().is_some_and(|&(seen, ..)| time.saturating_sub(seen) > SPAN) {
+        // Contacts of several inputs may come out of order: they count by their times.
+        let place = recent.contacts.partition_point(|&(seen, ..)| seen <= time);
+        recent.contacts.insert(place, (time, destination, port));
+        let newest = recent.contacts.back().map_or(time, |&(seen, ..)| seen);
+        while recent.contacts.front().is_some_and(|&(seen, ..)| newest.saturating_sub(seen) > SPAN) {
             recent.contacts.pop_front();
         }
         if recent.contacts.len() < PORTS_MIN {
@@ -95,7 +98,7 @@ impl Floor {
         if reached.hosts < HOSTS_MIN && reached.ports < PORTS_MIN {
             return None;
         }
-        recent.quiet_until = time.saturating_add(cool_down);
+        recent.quiet_until = newest.saturating_add(cool_down);
         recent.contacts.clear();
         Some(reached)
     }

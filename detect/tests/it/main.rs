@@ -8,4 +8,8 @@ mod policy;
 mod sharding;
 mod simulation;
 mod stream;
+mod stream_cost;
+mod stream_network;
+mod stream_protocol;
+mod stream_stages;
 mod wording;

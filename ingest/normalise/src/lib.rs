@@ -20,7 +20,7 @@ mod settings;
 mod swap;
 mod times;
 
-pub use connect::{Connect, ConnectCounts, ConnectScratch, ConnectSettings, Connected, LeadChange};
+pub use connect::{Connect, ConnectCounts, ConnectScratch, ConnectSettings, ConnectState, Connected, LeadChange};
 pub use inventory::{Inventory, InventoryEntity, InventoryError, Problem};
 pub use network::{Direction, Networks};
 pub use normaliser::{Context, Normaliser, Scratch};

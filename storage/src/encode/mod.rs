@@ -30,7 +30,7 @@ use tradewind_model::{FlowBatch, NULL_NUM};
 const PAGE_ROWS: usize = 128 * 1024;
 
 /// Columns by which the rows are sorted; see `tradewind_normalise::storage_order`.
-const SORTED_BY: [&str; 4] = ["src_entity", "dst_entity", "dst_port", "start_time"];
+pub(crate) const SORTED_BY: [&str; 4] = ["src_entity", "dst_entity", "dst_port", "start_time"];
 /// Number columns whose range is kept in the footer: those the rows are sorted by or queries cut time with.
 const WITH_RANGE: [&str; 3] = ["dst_port", "start_time", "end_time"];
 

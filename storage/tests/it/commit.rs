@@ -10,7 +10,7 @@ fn dead_letter(hash: &str) -> DeadLetter {
     DeadLetter {
         ingest_time: 1_700_000_000_000_000,
         source: Some("aws_vpc".to_owned()),
-        reason: "bad_number",
+        reason: "bad_number".into(),
         detail: "`x` is not a port".to_owned(),
         position: hash.to_owned(),
         position_offset: 7,
@@ -51,6 +51,8 @@ async fn a_crash_after_the_tables_beside_does_not_double_them() {
         flows: 5,
         gaps: 0,
         gap_reason: None,
+        rejected: None,
+        bytes_in: None,
     });
     let flows_log = folder.path().join("flows/_delta_log");
     lake.commit_import(&beside_only).await.unwrap();
@@ -123,7 +125,7 @@ async fn a_group_with_one_known_object_commits_nothing() {
 async fn an_object_that_was_not_recognised_may_come_again() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake(folder.path()).await;
-    let unknown = DeadLetter { source: None, reason: "unknown_format", ..dead_letter("a") };
+    let unknown = DeadLetter { source: None, reason: "unknown_format".into(), ..dead_letter("a") };
     let unread = Import {
         objects: vec![ImportedObject { source: None, rejected: 1, records: 1, ..object("a", 0) }],
         dead_letters: vec![unknown],
@@ -142,4 +144,37 @@ async fn an_object_that_was_not_recognised_may_come_again() {
     assert_eq!(ask(&lake, COUNT).await, ["3"]);
     assert_eq!(ask(&lake, "select reason from dead_letters order by 1").await, ["bad_number", "unknown_format"]);
     assert_eq!(ask(&lake, "select coalesce(source, '-'), flows from imports order by 1").await, ["-|0", "aws_vpc|3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_of_streams_between_imports_do_not_hide_them() {
+    use tradewind_model::table::FLOWS;
+    use tradewind_storage::{OffsetRange, StreamCommit, TxnKey};
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake(folder.path()).await;
+    lake.commit_import(&import(&lake, "a", 3).await).await.unwrap();
+    lake.commit_import(&import(&lake, "b", 4).await).await.unwrap();
+    // The process was killed before it recorded `b`; then a stream ran for long, and its commits wrote checkpoints.
+    std::fs::remove_file(folder.path().join("imports/_delta_log/00000000000000000002.json")).unwrap();
+    let mut sink = lake.stream_sink(&FLOWS).await.unwrap();
+    let key = TxnKey { topic: "flows-1".to_owned(), partition: 0 };
+    let mut send = async |from: i64, to: i64| {
+        for from in from..to {
+            let range = OffsetRange { key: key.clone(), from, next: from + 1 };
+            sink.commit(&StreamCommit { ranges: vec![range], files: Vec::new() }).await.unwrap();
+        }
+    };
+    send(0, 20).await;
+    let imported = lake.imported().await.unwrap();
+    assert!(imported.contains("a") && imported.contains("b") && imported.len() == 2);
+    assert_eq!(ask(&lake, "select content_hash, flows_version from imports order by 1").await, ["a|1", "b|2"]);
+
+    // The same, and the first upkeep of the log comes before anybody reads the ledger: it completes it before it cleans.
+    lake.commit_import(&import(&lake, "c", 5).await).await.unwrap();
+    std::fs::remove_file(folder.path().join("imports/_delta_log/00000000000000000003.json")).unwrap();
+    send(20, 60).await;
+    assert_eq!(ask(&lake, "select content_hash, flows_version from imports order by 1").await, ["a|1", "b|2", "c|23"]);
+    let again = import(&lake, "c", 5).await;
+    assert!(matches!(lake.commit_import(&again).await.unwrap(), Committed::Covered(_)));
+    assert_eq!(ask(&lake, COUNT).await, ["12"]);
 }

@@ -1,8 +1,19 @@
 //! The lake as its users meet it: rows in once, out by SQL, whatever happens in between.
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_possible_wrap)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap
+)]
 
 mod commit;
+mod cost;
+mod faults;
 mod query;
+mod s3;
+mod stream;
+mod upkeep;
 
 use std::path::Path;
 use tokio::runtime::Handle;

@@ -21,15 +21,19 @@ const RULES: &[Rule] = &[
     Rule { name: "tradewind-detect", allowed: &["tradewind-model"], is_pure: true },
     Rule { name: "tradewind-policy", allowed: &["tradewind-model"], is_pure: true },
     Rule { name: "tradewind-storage", allowed: &["tradewind-model"], is_pure: false },
+    Rule { name: "tradewind-transport", allowed: &["tradewind-model"], is_pure: false },
+    Rule { name: "tradewind-collect", allowed: &["tradewind-model", "tradewind-transport"], is_pure: false },
     Rule { name: "tradewind", allowed: &["*"], is_pure: false },
     Rule { name: "tradewind-bench", allowed: &["*"], is_pure: false },
     Rule { name: "tradewind-eval", allowed: &["tradewind-model", "tradewind-detect"], is_pure: false },
     Rule { name: "tradewind-testkit", allowed: &[], is_pure: false },
+    Rule { name: "tradewind-kafka-testkit", allowed: &[], is_pure: false },
+    Rule { name: "tradewind-torture", allowed: &["tradewind-kafka-testkit"], is_pure: false },
     Rule { name: "xtask", allowed: &["tradewind-model"], is_pure: false },
 ];
 
-/// Any crate's tests may use it.
-const TESTKIT: &str = "tradewind-testkit";
+/// Any crate's tests may use them.
+const TESTKITS: &[&str] = &["tradewind-testkit", "tradewind-kafka-testkit"];
 
 /// Dependencies that cost minutes to build, and the one crate that may name them.
 const HEAVY: &[(&str, &str)] =
@@ -62,7 +66,7 @@ fn complain(rule: &Rule, to: &str, is_dev: bool) -> Option<String> {
     let from = rule.name;
     let is_ours = to.starts_with("tradewind") || to == "xtask";
     let is_allowed = rule.allowed.iter().any(|allowed| *allowed == to || *allowed == "*");
-    if is_ours && !is_allowed && !(is_dev && to == TESTKIT) {
+    if is_ours && !is_allowed && !(is_dev && TESTKITS.contains(&to)) {
         return Some(format!("crate {from} may not depend on {to}"));
     }
     if let Some((_, home)) = HEAVY.iter().find(|(heavy, home)| *heavy == to && *home != from) {

@@ -87,7 +87,7 @@ impl Summary {
 /// Replays, records, and returns what was found.
 pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Summary> {
     let runtime = &context.runtime;
-    let lake = runtime.block_on(Lake::open(context.lake()))?;
+    let lake = runtime.block_on(Lake::open(context.lake_location()?))?;
     let span = Span { from: args.from, to: args.to };
     span.check()?;
     let Some(extent) = runtime.block_on(span.extent(&lake))? else {

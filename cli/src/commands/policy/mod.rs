@@ -80,7 +80,7 @@ fn check(args: &CheckArgs, context: &Context) -> anyhow::Result<()> {
         return told::files(set, context.output);
     }
     let mut report = Report::new(set);
-    let lake = context.runtime.block_on(Lake::open(context.lake()))?;
+    let lake = context.runtime.block_on(Lake::open(context.lake_location()?))?;
     let seen = context.runtime.block_on(observe::feed(&lake, &period, &mut report))?;
     let mut summary = report.summary();
     if seen.flows == 0 {

@@ -43,7 +43,7 @@ pub(crate) fn run(args: SqlArgs, context: &Context) -> anyhow::Result<()> {
     if queries.len() > 1 && matches!(format, OutputFormat::Parquet | OutputFormat::Json) {
         return Err(usage("one file holds the answer to one query: give one query, or another format with -o"));
     }
-    let lake = context.runtime.block_on(Lake::open(context.lake()))?;
+    let lake = context.runtime.block_on(Lake::open(context.lake_location()?))?;
     for query in queries {
         context.runtime.block_on(answer(&lake, &query, format))?;
     }

@@ -34,7 +34,7 @@ struct Prompt<'a> {
 }
 
 pub(super) fn run(context: &Context, format: OutputFormat) -> anyhow::Result<()> {
-    let lake = context.runtime.block_on(Lake::open(context.lake()))?;
+    let lake = context.runtime.block_on(Lake::open(context.lake_location()?))?;
     let mut editor = DefaultEditor::new().context("failed to open the prompt")?;
     let history = history_file();
     if let Some(history) = &history {

@@ -8,6 +8,7 @@
 
 use super::observation::{Observation, has, tells};
 use hashbrown::HashMap;
+use serde::{Deserialize, Serialize};
 use std::sync::Mutex;
 
 /// How many locks the edges are spread over.
@@ -30,8 +31,8 @@ pub(super) const ANY_SOURCE: u8 = u8::MAX;
 const CACHE: usize = 8_192;
 
 /// The lead source of an edge.
-#[derive(Clone, Copy, Debug)]
-struct Edge {
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Edge {
     /// The last second in which it began a connection.
     last: u32,
     /// The last second of what was left to it.
@@ -152,6 +153,24 @@ impl Edges {
     pub(super) fn new(edges_max: u32, silence: u32) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         Self { shards, edges_max: (edges_max as usize / SHARDS).max(1), silence }
+    }
+
+    /// All edges by their hash, in the order of the hashes.
+    pub(super) fn all(&self) -> Vec<(u64, Edge)> {
+        let lock = |shard: &Mutex<HashMap<u64, Edge, _>>| {
+            let shard = shard.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            shard.iter().map(|(&hash, &edge)| (hash, edge)).collect::<Vec<_>>()
+        };
+        let mut all: Vec<(u64, Edge)> = self.shards.iter().flat_map(lock).collect();
+        all.sort_unstable_by_key(|(hash, _)| *hash);
+        all
+    }
+
+    /// Takes edges in that [`Edges::all`] gave.
+    pub(super) fn restore(&self, edges: &[(u64, Edge)]) {
+        for &(hash, edge) in edges {
+            self.shard(hash).insert(hash, edge);
+        }
     }
 
     /// Whose counters count on a connection that begins.

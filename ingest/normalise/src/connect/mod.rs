@@ -17,10 +17,12 @@ mod rule;
 mod scratch;
 mod settings;
 mod shard;
+mod state;
 mod table;
 
 pub use scratch::ConnectScratch;
 pub use settings::ConnectSettings;
+pub use state::ConnectState;
 
 use columns::Columns;
 use edges::Edges;

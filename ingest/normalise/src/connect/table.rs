@@ -3,6 +3,7 @@
 
 use super::observation::{Observation, has, tells};
 use super::rule::Rule;
+use serde::{Deserialize, Serialize};
 
 /// How many connections of one tuple are kept: a tuple that comes and goes all day must not make its search long.
 const SAME_TUPLE_MAX: usize = 32;
@@ -10,7 +11,7 @@ const SAME_TUPLE_MAX: usize = 32;
 const SLOTS_MIN: usize = 64;
 
 /// A connection. 24 bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Connection {
     /// Hash of the unordered tuple; 0 marks an empty slot.
     pub(super) key: u64,
@@ -48,6 +49,30 @@ pub(super) enum Place {
 impl Table {
     pub(super) fn len(&self) -> usize {
         self.len
+    }
+
+    /// All connections, in the order of their slots from the first that is no continuation on.
+    pub(super) fn connections(&self) -> Vec<Connection> {
+        let from = self.slots.iter().position(|slot| slot.key == 0).unwrap_or(0);
+        self.slots[from..].iter().chain(&self.slots[..from]).filter(|slot| slot.key != 0).copied().collect()
+    }
+
+    /// A table of connections, in an order that [`Table::connections`] gave.
+    pub(super) fn of(connections: &[Connection]) -> Self {
+        let mut table = Self::default();
+        if !connections.is_empty() {
+            table.reserve(connections.len(), usize::MAX);
+        }
+        let mask = table.slots.len().wrapping_sub(1);
+        for connection in connections.iter().filter(|connection| connection.key != 0) {
+            let mut slot = home(connection.key) & mask;
+            while table.slots[slot].key != 0 {
+                slot = (slot + 1) & mask;
+            }
+            table.slots[slot] = *connection;
+            table.len += 1;
+        }
+        table
     }
 
     /// Makes room for `more` connections while holding at most `max` (but always room for `more`), and gives how many were

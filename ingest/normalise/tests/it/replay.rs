@@ -4,7 +4,7 @@ use crate::traffic::{BEGIN, CONTEXT, Traffic, batch, normaliser};
 use tradewind_model::flow::*;
 use tradewind_model::time::SECOND;
 use tradewind_model::{FlowBatch, Outcome};
-use tradewind_normalise::{Scratch, storage_order};
+use tradewind_normalise::{Connect, ConnectScratch, ConnectSettings, Scratch, storage_order};
 
 fn rows(batch: &FlowBatch) -> Vec<String> {
     (0..batch.len()).map(|row| serde_json::Value::from(batch.row_json(row)).to_string()).collect()
@@ -106,4 +106,30 @@ fn both_directions_of_a_connection_have_one_initiator() {
         [(Some(10), None), (None, Some(90))]
     );
     assert_eq!([0, 1].map(|row| batch.text(VANTAGE).get(row)), [Some("source"), Some("destination")]);
+}
+
+/// A memory that was stored in the middle and read back answers as the one that went on.
+#[test]
+fn connections_go_on_from_a_snapshot() {
+    let normaliser = normaliser(TRAFFIC, true);
+    let settings = ConnectSettings { hash_seed: 7, ..ConnectSettings::default() };
+    let memory = Connect::new(settings);
+    let (mut scratch, mut connect) = (Scratch::default(), ConnectScratch::default());
+    let mut part = |from: usize, to: usize| {
+        let mut part = batch(Traffic { rows: to, ..TRAFFIC }, from);
+        normaliser.apply(&mut part, &mut scratch, &CONTEXT);
+        part
+    };
+    memory.apply(&mut part(0, 2_000), &mut connect);
+    let text = serde_json::to_string(&memory.state()).expect("a state is JSON");
+    let restored = Connect::of(&serde_json::from_str(&text).expect("it reads back")).expect("of this version");
+    assert_eq!(restored.len(), memory.len());
+    assert!(!memory.is_empty());
+    // The same rows again and new ones: what is known must be known, and what is new must be new.
+    for (from, to) in [(1_500, 2_500), (2_500, 3_000)] {
+        let (mut one, mut other) = (part(from, to), part(from, to));
+        assert_eq!(memory.apply(&mut one, &mut connect), restored.apply(&mut other, &mut connect));
+        assert_eq!(rows(&one), rows(&other));
+    }
+    assert_eq!(serde_json::to_string(&restored.state()).ok(), serde_json::to_string(&memory.state()).ok());
 }

@@ -54,7 +54,7 @@ const READING: &str = "failed to read the flows that are stored";
 
 /// Connections of the flows of this import, and of stored flows of the same hours.
 #[derive(Debug)]
-pub(super) struct Memory {
+pub(crate) struct Memory {
     settings: ConnectSettings,
     lake: Lake,
     runtime: Handle,
@@ -69,7 +69,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    pub(super) fn new(settings: ConnectSettings, lake: Lake, runtime: Handle, ingest_time: i64) -> Self {
+    pub(crate) fn new(settings: ConnectSettings, lake: Lake, runtime: Handle, ingest_time: i64) -> Self {
         let settings = match settings.hash_seed {
             // Nobody outside can know it; it changes no answer.
             0 => ConnectSettings { hash_seed: RandomState::new().build_hasher().finish(), ..settings },
@@ -84,7 +84,7 @@ impl Memory {
     ///
     /// # Errors
     /// Stored flows that cannot be read.
-    pub(super) fn connect(&self, flows: &mut FlowBatch, scratch: &mut ConnectScratch) -> anyhow::Result<()> {
+    pub(crate) fn connect(&self, flows: &mut FlowBatch, scratch: &mut ConnectScratch) -> anyhow::Result<()> {
         self.remember(flows)?;
         let connected = self.connect.read().unwrap_or_else(PoisonError::into_inner).apply(flows, scratch);
         for change in &connected.lead_changes {
@@ -95,7 +95,7 @@ impl Memory {
     }
 
     /// Connections that were forgotten to make room.
-    pub(super) fn forgotten(&self) -> u64 {
+    pub(crate) fn forgotten(&self) -> u64 {
         lock(&self.counts).forgotten
     }
 
@@ -103,7 +103,7 @@ impl Memory {
     ///
     /// # Errors
     /// Stored flows that cannot be read.
-    pub(super) fn rebuild(&self) -> anyhow::Result<()> {
+    pub(crate) fn rebuild(&self) -> anyhow::Result<()> {
         let mut connect = self.connect.write().unwrap_or_else(PoisonError::into_inner);
         *connect = Connect::new(self.settings.clone());
         // Another import may have stored flows meanwhile, or a group of this one.

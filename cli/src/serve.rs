@@ -1,0 +1,96 @@
+//! The pages of a running service: whether it lives, whether it works, what it counted.
+
+use crate::context::Context;
+use crate::stages::Runtime;
+use crate::telemetry::metrics::{Numbers, sums};
+use anyhow::Context as _;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The server of the pages; ends with it.
+#[derive(Debug)]
+pub(crate) struct Server {
+    address: SocketAddr,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Where it listens, with the real port where the settings say 0.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Begins to listen.
+///
+/// # Errors
+/// An address that is taken or not this machine's.
+pub(crate) fn start(
+    context: &Context,
+    runtime: &Arc<Runtime>,
+    registry: prometheus::Registry,
+    numbers: Numbers,
+) -> anyhow::Result<Server> {
+    let listen = context.settings.run.listen;
+    let failed = || format!("failed to listen at {listen} ([run] listen): another process may have the port");
+    let listener = context.runtime.block_on(tokio::net::TcpListener::bind(listen)).with_context(failed)?;
+    let address = listener.local_addr().with_context(failed)?;
+    let pages = Router::new()
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(async move || metrics(&registry)))
+        .route("/status", get(async move || Json(status(&numbers))))
+        .with_state(Arc::clone(runtime));
+    let task = context.runtime.spawn(async move {
+        if let Err(error) = axum::serve(listener, pages).await {
+            tracing::error!(%error, "health and metrics pages ended");
+        }
+    });
+    Ok(Server { address, task })
+}
+
+/// 503 with a cause for each stage that does not work.
+async fn ready(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>) {
+    let causes = runtime.health.causes();
+    let status = if causes.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({ "ready": causes.is_empty(), "causes": causes })))
+}
+
+/// The text format of Prometheus.
+fn metrics(registry: &prometheus::Registry) -> (StatusCode, String) {
+    match prometheus::TextEncoder::new().encode_to_string(&registry.gather()) {
+        Ok(page) => (StatusCode::OK, page),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("the metrics cannot be written: {error}\n")),
+    }
+}
+
+/// All of it for `tradewind status`.
+fn status(numbers: &Numbers) -> Value {
+    let causes = numbers.health.causes();
+    let stages: serde_json::Map<String, Value> = numbers
+        .stages
+        .iter()
+        .map(|stage| {
+            let cause = causes.iter().find(|(name, _)| name.starts_with(stage.as_str())).map(|(_, cause)| cause.as_str());
+            (stage.as_str().to_owned(), Value::from(cause.unwrap_or("works")))
+        })
+        .collect();
+    let lag: Vec<Value> = numbers
+        .lags
+        .all()
+        .into_iter()
+        .map(|lag| json!({ "group": lag.group, "topic": lag.topic, "partition": lag.partition, "records": lag.records }))
+        .collect();
+    json!({ "stages": stages, "causes": causes, "lag": lag, "metrics": sums(numbers) })
+}

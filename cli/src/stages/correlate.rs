@@ -1,0 +1,201 @@
+//! Stage `correlate`: signals of all partitions in, findings and rounds out. One at a time in the whole system: the topic of
+//! signals has one partition.
+
+use super::detect::{Signals, is_of, record};
+use super::messages::FindingMessage;
+use super::snapshots::{Snapshots, generation};
+use super::{Runtime, Stop};
+use anyhow::Context as _;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+use tradewind_detect::stream::{Correlator, Output};
+use tradewind_model::{Finding, Severity};
+use tradewind_storage::Lake;
+use tradewind_transport::{
+    Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Start, Subscription, TopicPartition,
+};
+
+/// How long a poll waits for signals.
+const POLL: Duration = Duration::from_millis(100);
+/// Findings that are remembered so that they can be withdrawn.
+const REMEMBERED_MAX: usize = 1_000;
+
+/// What a snapshot holds.
+#[derive(Serialize, Deserialize)]
+struct State {
+    correlator: Correlator,
+    /// Next offset to read.
+    signals: i64,
+    told: BTreeMap<String, Finding>,
+}
+
+/// Runs until it is told to stop.
+///
+/// # Errors
+/// Of the log, or of the store of snapshots; the state is made again from the last snapshot.
+pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Result<()> {
+    let lake = runtime.handle.block_on(Lake::open_or_create(runtime.lake.clone()))?;
+    let partitions = runtime.flow_partitions()?;
+    let generation = generation(&runtime.settings.detect, partitions);
+    let mut consumer = runtime.log.consumer(&Subscription::Group {
+        group: runtime.group("correlate"),
+        member: member.to_owned(),
+        topics: vec![runtime.topics.signals.clone()],
+    })?;
+    let mut stage = Stage {
+        runtime,
+        producer: runtime.log.producer(&runtime.producer("correlate", member))?,
+        snapshots: Snapshots::open(&lake, &runtime.handle, generation.clone())?,
+        generation,
+        partitions: u32::try_from(partitions).unwrap_or(1),
+        at: None,
+        recorded_time: 0,
+    };
+    loop {
+        if stop.is_set() {
+            return stage.snapshot(Duration::ZERO);
+        }
+        stage.step(&mut *consumer)?;
+    }
+}
+
+/// The state while the partition of signals is this process's.
+struct At {
+    correlator: Correlator,
+    signals: i64,
+    told: BTreeMap<String, Finding>,
+    /// What was made of signals before this one is in the log already.
+    committed: i64,
+    snapshot: Instant,
+    has_changed: bool,
+}
+
+struct Stage<'a> {
+    runtime: &'a Runtime,
+    producer: Box<dyn Producer>,
+    snapshots: Snapshots,
+    generation: String,
+    partitions: u32,
+    at: Option<At>,
+    recorded_time: i64,
+}
+
+impl Stage<'_> {
+    fn step(&mut self, consumer: &mut dyn Consumer) -> anyhow::Result<()> {
+        match consumer.poll(POLL)? {
+            Event::Batch(batch) => self.take(consumer, &batch)?,
+            Event::Assigned(partitions) => {
+                for partition in partitions {
+                    let at = self.restore(&partition)?;
+                    consumer.seek(&partition, Start::At(at.signals))?;
+                    self.at = Some(at);
+                }
+            }
+            Event::Revoked(_) => self.at = None,
+            Event::Idle => {}
+        }
+        self.snapshot(Duration::from_secs(self.runtime.settings.detection.snapshot_s))
+    }
+
+    fn restore(&self, partition: &TopicPartition) -> anyhow::Result<At> {
+        let log = &self.runtime.log;
+        let (first, _) = log.range(partition)?;
+        let committed = log.committed(&self.runtime.group("correlate"), std::slice::from_ref(partition))?;
+        let committed = committed.first().copied().flatten().unwrap_or(first);
+        let settings = &self.runtime.settings.detect;
+        let stored: Option<State> = self.snapshots.get("correlate")?;
+        let (correlator, signals, told) = match stored {
+            Some(state) => {
+                let correlator = state.correlator.resume(settings, self.partitions, i64::MIN)?;
+                tracing::info!(signals = state.signals, committed, "detection goes on from a snapshot");
+                (correlator, state.signals.max(first), state.told)
+            }
+            None => (Correlator::new(settings.clone(), self.partitions, i64::MIN)?, first, BTreeMap::new()),
+        };
+        Ok(At { correlator, signals, told, committed, snapshot: Instant::now(), has_changed: false })
+    }
+
+    fn take(&mut self, consumer: &dyn Consumer, batch: &Batch) -> anyhow::Result<()> {
+        let Some(at) = &mut self.at else { return Ok(()) };
+        let now = self.runtime.clock.now();
+        let mut outgoing = Vec::new();
+        let counters = &self.runtime.counters.correlate;
+        for received in batch.records.iter().filter(|received| received.offset >= at.signals) {
+            if !is_of(&received.record, &self.generation) {
+                continue;
+            }
+            let message: Signals =
+                postcard::from_bytes(&received.record.value).context("a message of signals cannot be read")?;
+            counters.signals.add(message.signals.len() as u64);
+            for signal in message.signals {
+                for output in at.correlator.signal(message.partition, signal)? {
+                    let made = match output {
+                        Output::Round(round) => {
+                            let value = postcard::to_stdvec(&round).context("failed to encode a round")?;
+                            let to = TopicPartition::new(self.runtime.topics.rounds.as_str(), 0);
+                            Some(Outgoing { to, record: record(value, &self.generation, now) })
+                        }
+                        Output::Finding(finding) => {
+                            at.told.insert(finding.finding_id.clone(), (*finding).clone());
+                            if at.told.len() > REMEMBERED_MAX {
+                                let oldest = at.told.values().min_by_key(|finding| finding.last_seen);
+                                let oldest = oldest.map(|finding| finding.finding_id.clone()).unwrap_or_default();
+                                at.told.remove(&oldest);
+                            }
+                            Some(Self::finding(self.runtime, &mut self.recorded_time, *finding, now)?)
+                        }
+                        Output::Withdrawn { finding_id } => match at.told.remove(&finding_id) {
+                            Some(finding) => {
+                                Some(Self::finding(self.runtime, &mut self.recorded_time, withdrawn(finding), now)?)
+                            }
+                            None => None,
+                        },
+                    };
+                    // What was committed before is there already, exactly so.
+                    outgoing.extend(made.filter(|_| received.offset >= at.committed));
+                }
+            }
+        }
+        at.signals = batch.next;
+        at.has_changed = true;
+        if batch.next > at.committed {
+            let findings = outgoing.iter().filter(|made| *made.to.topic == *self.runtime.topics.findings).count();
+            let _span = tracing::info_span!("correlate.write", messages = outgoing.len(), findings).entered();
+            let inputs = Inputs { next: vec![(batch.from.clone(), batch.next)] };
+            self.producer.write(outgoing, Some((&inputs, &consumer.membership())))?;
+            counters.findings.add(findings as u64);
+            at.committed = batch.next;
+        }
+        Ok(())
+    }
+
+    fn finding(runtime: &Runtime, last: &mut i64, finding: Finding, now: i64) -> anyhow::Result<Outgoing> {
+        // Two updates of one finding must be told apart by their time.
+        *last = now.max(*last + 1);
+        let key = Bytes::copy_from_slice(finding.finding_id.as_bytes());
+        let message = FindingMessage { recorded_time: *last, finding };
+        let value = serde_json::to_vec(&message).context("failed to encode a finding")?;
+        let record = Record { key: Some(key), headers: Vec::new(), value: value.into(), timestamp: now };
+        Ok(Outgoing { to: TopicPartition::new(runtime.topics.findings.as_str(), 0), record })
+    }
+
+    fn snapshot(&mut self, every: Duration) -> anyhow::Result<()> {
+        let Some(at) = self.at.as_mut().filter(|at| at.has_changed && at.snapshot.elapsed() >= every) else {
+            return Ok(());
+        };
+        let state = State { correlator: at.correlator.clone(), signals: at.signals, told: at.told.clone() };
+        self.snapshots.put("correlate", at.signals, &state)?;
+        at.snapshot = Instant::now();
+        at.has_changed = false;
+        Ok(())
+    }
+}
+
+/// A finding that was told early, and that what came later explains.
+fn withdrawn(finding: Finding) -> Finding {
+    let title = format!("withdrawn: {}", finding.title);
+    let uncertain = "it was told before all flows of its time were in, and these explain it".to_owned();
+    Finding { severity: Severity::Informational, title, uncertain, ..finding }
+}

@@ -1,0 +1,250 @@
+//! Flows of windows that are not open yet: kept as numbers, 48 bytes each, until their window is; and what was told of them
+//! early, so that it is told once.
+
+use crate::edges::Standing;
+use crate::report::EdgeCounts;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeBounds;
+use tradewind_model::entity::EntityKind;
+
+/// A held flow. Its edge has a number in the shard.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct HeldFlow {
+    time: i64,
+    flows: i64,
+    bytes_out: i64,
+    bytes_in: i64,
+    pub(super) edge: u32,
+    /// Number of the rule that it breaks plus one; zero for none.
+    rule: u32,
+    protocol_num: i16,
+    flags: u8,
+    pub(super) kinds: [EntityKind; 2],
+}
+
+const OPENED: u8 = 1;
+const DENIED: u8 = 2;
+const FAILED: u8 = 4;
+const HAS_BYTES_OUT: u8 = 8;
+const HAS_BYTES_IN: u8 = 16;
+const HAS_PROTOCOL: u8 = 32;
+
+impl HeldFlow {
+    fn new(edge: u32, kinds: [EntityKind; 2], counts: &EdgeCounts, rule: u32) -> Self {
+        let flags = [
+            (OPENED, counts.opened > 0),
+            (DENIED, counts.denied > 0),
+            (FAILED, counts.failed > 0),
+            (HAS_BYTES_OUT, counts.bytes_out.is_some()),
+            (HAS_BYTES_IN, counts.bytes_in.is_some()),
+            (HAS_PROTOCOL, counts.protocol_num.is_some()),
+        ];
+        Self {
+            time: counts.first,
+            flows: counts.flows,
+            bytes_out: counts.bytes_out.unwrap_or(0),
+            bytes_in: counts.bytes_in.unwrap_or(0),
+            edge,
+            rule,
+            protocol_num: counts.protocol_num.unwrap_or(0),
+            flags: flags.into_iter().filter_map(|(flag, holds)| holds.then_some(flag)).sum(),
+            kinds,
+        }
+    }
+
+    /// What the flow counts for.
+    pub(super) fn counts(&self) -> EdgeCounts {
+        let has = |flag| self.flags & flag > 0;
+        let only = |holds: bool| if holds { self.flows } else { 0 };
+        EdgeCounts {
+            flows: self.flows,
+            opened: only(has(OPENED)),
+            answered: only(!has(DENIED | FAILED)),
+            denied: only(has(DENIED)),
+            failed: only(has(FAILED)),
+            bytes_out: has(HAS_BYTES_OUT).then_some(self.bytes_out),
+            bytes_in: has(HAS_BYTES_IN).then_some(self.bytes_in),
+            protocol_num: has(HAS_PROTOCOL).then_some(self.protocol_num),
+            first: self.time,
+            last: self.time,
+        }
+    }
+}
+
+/// What was told early of an edge in one window.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Told {
+    window: i64,
+    is_birth: bool,
+    is_answered: bool,
+}
+
+/// All held flows of a partition.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Held {
+    windows: BTreeMap<i64, Vec<HeldFlow>>,
+    count: usize,
+    /// Rules that were ever broken, by number.
+    rules: Vec<String>,
+    rule_numbers: BTreeMap<String, u32>,
+    /// Per edge number, in the order of being told.
+    told: BTreeMap<u32, Vec<Told>>,
+    /// Window, edge and rule of breaches that were told.
+    breaches: BTreeSet<(i64, u32, u32)>,
+}
+
+impl Held {
+    /// Flows held.
+    pub(super) const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Flows held of these windows.
+    pub(super) fn count_of(&self, windows: impl RangeBounds<i64>) -> usize {
+        self.windows.range(windows).map(|(_, flows)| flows.len()).sum()
+    }
+
+    /// Which of these windows have flows, ascending.
+    pub(super) fn windows(&self, windows: impl RangeBounds<i64>) -> impl Iterator<Item = i64> {
+        self.windows.range(windows).map(|(&window, _)| window)
+    }
+
+    /// Holds a flow. Whether it is the first that breaks its rule on its edge in the window.
+    pub(super) fn hold(
+        &mut self,
+        window: i64,
+        (edge, kinds): (u32, [EntityKind; 2]),
+        counts: &EdgeCounts,
+        broken_rule: Option<&str>,
+    ) -> bool {
+        let rule = broken_rule.map_or(0, |rule| self.rule_number(rule));
+        self.windows.entry(window).or_default().push(HeldFlow::new(edge, kinds, counts, rule));
+        self.count += 1;
+        rule > 0 && self.breaches.insert((window, edge, rule))
+    }
+
+    fn rule_number(&mut self, rule: &str) -> u32 {
+        if let Some(&number) = self.rule_numbers.get(rule) {
+            return number;
+        }
+        self.rules.push(rule.to_owned());
+        let number = u32::try_from(self.rules.len()).expect("a policy has fewer rules than four thousand million");
+        self.rule_numbers.insert(rule.to_owned(), number);
+        number
+    }
+
+    /// The rule that a held flow breaks.
+    pub(super) fn rule(&self, flow: &HeldFlow) -> Option<&str> {
+        let place = flow.rule.checked_sub(1)?;
+        self.rules.get(place as usize).map(String::as_str)
+    }
+
+    /// Whether a contact is worth telling now: as that of a new edge, or as a vain attempt at an old one.
+    pub(super) fn foresee(&mut self, edge: u32, standing: Standing, window: i64, is_refused: bool) -> Option<bool> {
+        if standing == Standing::Settled {
+            return None;
+        }
+        let told = self.told.get(&edge).map(Vec::as_slice).unwrap_or_default();
+        let mut earlier = told.iter().filter(|told| told.window < window);
+        let is_known = standing == Standing::Unanswered || earlier.clone().any(|told| told.is_birth);
+        let is_answered = earlier.any(|told| told.is_answered);
+        let place = told.iter().position(|told| told.window == window);
+        let is_birth = match place {
+            Some(place) if told[place].is_birth && !told[place].is_answered && !is_refused => true,
+            Some(_) => return None,
+            None if !is_known => true,
+            None if is_refused && !is_answered => false,
+            None => return None,
+        };
+        let told = self.told.entry(edge).or_default();
+        match place {
+            Some(place) => told[place].is_answered = true,
+            None => told.push(Told { window, is_birth, is_answered: !is_refused }),
+        }
+        Some(is_birth)
+    }
+
+    /// The flows of a window, in the order they came.
+    pub(super) fn take(&mut self, window: i64) -> Vec<HeldFlow> {
+        let flows = self.windows.remove(&window).unwrap_or_default();
+        self.count -= flows.len();
+        flows
+    }
+
+    /// Forgets everything of this window and of those before; the number of flows that were left.
+    pub(super) fn forget(&mut self, window: i64) -> usize {
+        let left: Vec<i64> = self.windows(..=window).collect();
+        let lost = left.into_iter().map(|window| self.take(window).len()).sum();
+        self.told.retain(|_, told| {
+            told.retain(|told| told.window > window);
+            !told.is_empty()
+        });
+        self.breaches = self.breaches.split_off(&(window.saturating_add(1), 0, 0));
+        lost
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Standing::{Settled, Unanswered, Unknown};
+
+    #[test]
+    fn a_flow_comes_back_as_it_was() {
+        assert_eq!(size_of::<HeldFlow>(), 48);
+        let kinds = [EntityKind::Agent, EntityKind::External];
+        for (place, bytes) in [(0, None), (1, Some(0)), (2, Some(i64::MAX))] {
+            let only = |outcome: i64| if outcome == place { 7 } else { 0 };
+            let counts = EdgeCounts {
+                flows: 7,
+                opened: only(0),
+                answered: only(0),
+                denied: only(1),
+                failed: only(2),
+                bytes_out: bytes,
+                bytes_in: bytes.map(|bytes| bytes / 2),
+                protocol_num: bytes.map(|_| 17),
+                first: -5,
+                last: -5,
+            };
+            let mut held = Held::default();
+            let rule = ["", "shop/rule"].get(usize::try_from(place).unwrap_or_default()).copied();
+            assert_eq!(held.hold(3, (9, kinds), &counts, rule), rule.is_some());
+            assert!(!held.hold(3, (9, kinds), &counts, rule));
+            let flows = held.take(3);
+            assert_eq!((flows.len(), held.count()), (2, 0));
+            assert_eq!((flows[0].counts(), flows[0].edge, flows[0].kinds), (counts, 9, kinds));
+            assert_eq!(held.rule(&flows[0]), rule);
+        }
+    }
+
+    /// Flows of one edge as (standing, window, whether in vain), and what is told of each: as new, as old, or nothing.
+    fn check(flows: &[(Standing, i64, bool, Option<bool>)]) {
+        let mut held = Held::default();
+        for &(standing, window, is_vain, expected) in flows {
+            assert_eq!(held.foresee(4, standing, window, is_vain), expected, "{window} of {flows:?}");
+        }
+        held.forget(i64::MAX);
+        assert!(held.told.is_empty());
+    }
+
+    #[test]
+    fn each_contact_is_told_once() {
+        let (new, old) = (Some(true), Some(false));
+        check(&[(Settled, 1, true, None), (Settled, 1, false, None)]);
+        check(&[(Unknown, 1, false, new), (Unknown, 1, true, None), (Unknown, 1, false, None)]);
+        check(&[
+            (Unknown, 1, true, new),
+            (Unknown, 1, true, None),
+            (Unknown, 1, false, new),
+            (Unknown, 1, false, None),
+        ]);
+        check(&[(Unanswered, 1, false, None), (Unanswered, 1, true, old), (Unanswered, 1, true, None)]);
+        // New in the first window, and so old in the second: told of again only while nothing answered.
+        check(&[(Unknown, 1, true, new), (Unknown, 2, false, None), (Unknown, 2, true, old), (Unknown, 2, true, None)]);
+        check(&[(Unknown, 1, false, new), (Unknown, 2, true, None)]);
+        // The later window is heard of first.
+        check(&[(Unknown, 2, false, new), (Unknown, 1, false, new), (Unknown, 2, false, None)]);
+    }
+}
