@@ -236,7 +236,9 @@ mod tests {
     }
 
     fn state(seed: u64) -> Vec<u8> {
-        (0..4_000_000_u64).map(|place| (place.wrapping_mul(seed | 1).rotate_left(23) >> 11) as u8).collect()
+        let mut bytes = blake3_noise(2_000_000);
+        bytes.extend_from_slice(&seed.to_le_bytes());
+        bytes
     }
 
     #[tokio::test]
@@ -253,7 +255,8 @@ mod tests {
         let newest = store.manifests("detect/0").await.unwrap().pop().unwrap();
         let bytes = store.store.get(&newest).await.unwrap().bytes().await.unwrap();
         let manifest: Manifest = serde_json::from_slice(&bytes).unwrap();
-        let piece = piece_path("detect/0", &manifest.pieces[0]);
+        // The last piece is no other snapshot's.
+        let piece = piece_path("detect/0", manifest.pieces.last().unwrap());
         store.store.put(&piece, PutPayload::from_static(b"damage")).await.unwrap();
         assert_eq!(store.get("detect/0").await.unwrap().unwrap().position, 4);
         store.store.delete(&newest).await.unwrap();

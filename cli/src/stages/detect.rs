@@ -229,6 +229,7 @@ impl Stage<'_> {
                     continue;
                 }
                 let round: Round = postcard::from_bytes(&received.record.value).context("a round cannot be read")?;
+                tracing::trace!(offset = received.offset, ?round, "round");
                 for (name, part) in self.parts.iter_mut().filter(|(_, part)| part.rounds <= received.offset) {
                     let mut signals = Vec::new();
                     part.partition.round(round.clone(), &mut signals)?;
@@ -268,6 +269,7 @@ impl Stage<'_> {
         if signals.is_empty() {
             return Ok(());
         }
+        tracing::trace!(partition, ?signals, "signals");
         self.runtime.counters.detect.signals.add(signals.len() as u64);
         let message = Signals { partition: u32::try_from(partition).unwrap_or_default(), signals };
         let value = postcard::to_stdvec(&message).context("failed to encode signals")?;

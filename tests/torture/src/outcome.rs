@@ -31,6 +31,8 @@ pub(crate) struct Outcome {
     pub(crate) is_lake_whole: bool,
     pub(crate) faults: u64,
     pub(crate) faults_by_kind: BTreeMap<String, u64>,
+    /// How often the embedded log said that it had cut a torn write off.
+    pub(crate) torn_ends_cut: u64,
     /// Starts of the service's processes.
     pub(crate) starts: u64,
     pub(crate) requests: u64,

@@ -27,6 +27,8 @@ const CALM_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take until all is in the lake and judged, once nothing is disturbed any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(2);
+/// What the embedded log says of a torn write.
+const TORN: &str = "cut a torn end off the log's journal";
 
 /// What a round is made of.
 #[derive(Clone, Debug)]
@@ -87,6 +89,7 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         .troubles
         .extend(side.system.end().into_iter().map(|name| format!("{name} did not end within its grace period")));
     reference.system.end();
+    count_torn(&side.system, &mut outcome);
     judge(&traffic, &side, &reference, &mut outcome)?;
     outcome.seconds = begun.elapsed().as_secs();
     side.system.keep_logs();
@@ -182,6 +185,17 @@ fn progress_of(traffic: &Traffic, side: &Side) -> (bool, String) {
             )
         }
         Err(error) => (false, format!("{error:#}")),
+    }
+}
+
+/// Every torn write has to have been noticed: what is cut off a journal is said, with how much it was.
+fn count_torn(system: &System, outcome: &mut Outcome) {
+    let torn = outcome.faults_by_kind.get("torn_write").copied().unwrap_or_default();
+    let logs = system.processes.iter().map(|process| system.folder.join(format!("{}.log", process.name)));
+    let logs = logs.map(|path| std::fs::read_to_string(path).unwrap_or_default());
+    outcome.torn_ends_cut = logs.map(|log| log.matches(TORN).count() as u64).sum();
+    if outcome.torn_ends_cut < torn {
+        outcome.troubles.push(format!("of {torn} torn writes {} were noticed", outcome.torn_ends_cut));
     }
 }
 
