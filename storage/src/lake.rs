@@ -5,6 +5,7 @@ use crate::location::LakeLocation;
 use crate::probe;
 use crate::schema::delta_columns;
 use crate::write::Stager;
+use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::LogStoreRef;
 use deltalake::protocol::SaveMode;
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
@@ -192,6 +193,9 @@ impl Lake {
             .with_columns(delta_columns(table))
             .with_partition_columns(table.partition)
             .with_save_mode(SaveMode::Ignore)
+            // Of several makers at once one wins. With a second attempt the others would commit another table over it, as its next
+            // version, with an id of its own; streams that are stored under the first one's id would be stored again.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .with_configuration_property(TableProperty::CheckpointInterval, Some(CHECKPOINT_INTERVAL.to_string()))
             .with_configuration_property(TableProperty::LogRetentionDuration, Some(RETENTION))
             .with_configuration_property(TableProperty::DeletedFileRetentionDuration, Some(RETENTION))

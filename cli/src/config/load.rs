@@ -12,7 +12,16 @@ use toml::{Spanned, Table, Value};
 /// More faults than this are not told at once.
 const FAULTS_MAX: usize = 50;
 /// Settings that name a file or folder. In a file they are relative to that file.
-const PATHS: &[&str] = &["lake.path", "inventory.file", "policy.path", "transport.path"];
+const PATHS: &[&str] = &[
+    "lake.path",
+    "inventory.file",
+    "policy.path",
+    "transport.path",
+    "transport.kafka.ca_file",
+    "transport.kafka.certificate_file",
+    "transport.kafka.key_file",
+    "transport.kafka.sasl.password_file",
+];
 
 /// Where settings come from.
 pub(crate) struct Sources<'a> {
@@ -212,8 +221,10 @@ fn set(table: &mut Table, key: &str, value: &str) {
 fn anchor(layer: &mut Table, folder: Option<&Path>) {
     let Some(folder) = folder else { return };
     for key in PATHS {
-        let Some((section, name)) = key.split_once('.') else { continue };
-        if let Some(Value::String(path)) = layer.get_mut(section).and_then(|section| section.get_mut(name))
+        let mut keys = key.split('.');
+        let Some(first) = keys.next() else { continue };
+        let value = keys.fold(layer.get_mut(first), |value, key| value.and_then(|value| value.get_mut(key)));
+        if let Some(Value::String(path)) = value
             && !path.is_empty()
             && !path.contains("://")
         {
@@ -273,6 +284,26 @@ mod tests {
         assert_eq!(loaded.settings.detect, tradewind_detect::Settings::default());
         assert_eq!(loaded.settings.normalise, tradewind_normalise::Settings::default());
         assert_eq!(loaded.settings.connect, tradewind_normalise::ConnectSettings::default());
+        assert_eq!(loaded.settings.transport.kafka, tradewind_transport::kafka::KafkaSettings::default());
+        assert_eq!(loaded.settings.transport.embedded, tradewind_transport::embedded::EmbeddedSettings::default());
+    }
+
+    #[test]
+    fn sources_and_topics_are_checked_at_once() {
+        check(
+            "[[source]]\ntype = \"stdin\"\nname = \"a b\"\n[[topic]]\nname = \"x\"\nformat = \"csv\"\n",
+            "the configuration has 2 faults\n  \
+             tradewind.toml:1: source: source `a b`: `name` is `a b`: use 1 to 64 letters, digits, `-`, `_` or `.`\n  \
+             tradewind.toml:4: topic: topic `x`: `csv` is no input format; known are: auto, aws_vpc, envoy, zeek",
+        );
+        check(
+            "[transport.kafka]\nbrokerz = []\n",
+            "the configuration has a fault\n  tradewind.toml:2: transport.kafka.brokerz: unknown field `brokerz`, expected one of \
+             `brokers`, `client_id`, `security_protocol`, `ca_file`, `certificate_file`, `key_file`, `sasl`, `request_timeout_ms`, \
+             `session_timeout_ms`, `rebalance_timeout_ms`, `transaction_timeout_ms`, `note_writes`, `compression`, `linger_ms`, \
+             `fetch_bytes_min`, `fetch_wait_ms`, `fetch_bytes_max`, `fetch_partition_bytes_max`, `buffer_bytes_max`, \
+             `batch_records_max`, `batch_bytes_max`, `properties`",
+        );
     }
 
     #[test]
@@ -298,8 +329,8 @@ mod tests {
         check(
             "[lake]\nfolder = \"x\"\n\n[log]\nlevel = 3\nformat = \"xml\"\n\n[lgo]\n",
             "the configuration has 4 faults\n  \
-             tradewind.toml:2: lake.folder: unknown field `folder`, expected `path`\n  \
-             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `log`\n  \
+             tradewind.toml:2: lake.folder: unknown field `folder`, expected `path` or `options`\n  \
+             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `run`, `transport`, `store`, `detection`, `telemetry`, `source`, `topic`, `log`\n  \
              tradewind.toml:6: log.format: unknown variant `xml`, expected `text` or `json`\n  \
              tradewind.toml:5: log.level: invalid type: integer `3`, expected a string",
         );

@@ -83,6 +83,7 @@ impl Arguments {
             rate: self.rate,
             records_min: self.records,
             rounds: Vec::new(),
+            void_rounds: Vec::new(),
         }
     }
 }

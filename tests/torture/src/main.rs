@@ -22,7 +22,7 @@ mod system;
 mod told;
 mod traffic;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use arguments::Arguments;
 use clap::Parser as _;
 use outcome::Totals;
@@ -33,6 +33,8 @@ use std::process::ExitCode;
 use told::say;
 use tradewind_kafka_testkit::ServerError;
 
+/// So many rounds may say nothing, and one more for each that does.
+const VOID_MAX: usize = 3;
 /// Faults of one round.
 const ROUND: u64 = 40;
 const TOTALS: &str = "totals.json";
@@ -66,7 +68,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         None => arguments.totals(),
     };
     while totals.faults() < totals.faults_wanted || totals.rounds.is_empty() {
-        let number = totals.rounds.len();
+        let number = totals.rounds.len() + totals.void_rounds.len();
         let plan = Plan {
             log: totals.log,
             seed: if number == 0 { totals.seed } else { random::mixed(totals.seed ^ number as u64) >> 16 },
@@ -89,10 +91,14 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
             say(&format!("see {}", plan.folder.display()));
         }
         let is_fruitless = outcome.faults == 0;
-        totals.rounds.push(outcome);
+        let rounds = if outcome.is_void() { &mut totals.void_rounds } else { &mut totals.rounds };
+        rounds.push(outcome);
         write(&folder, &totals)?;
         if is_fruitless {
             break;
+        }
+        if totals.void_rounds.len() > VOID_MAX + totals.rounds.len() {
+            bail!("{} rounds say nothing, since the broker itself failed", totals.void_rounds.len());
         }
     }
     if arguments.folder().is_none() && totals.is_right() {

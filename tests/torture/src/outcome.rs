@@ -33,6 +33,9 @@ pub(crate) struct Outcome {
     pub(crate) faults_by_kind: BTreeMap<String, u64>,
     /// How often the embedded log said that it had cut a torn write off.
     pub(crate) torn_ends_cut: u64,
+    /// How often the broker left markers of a decided transaction out, as Apache Kafka 4.3.1 does when it is killed and started at
+    /// the wrong moment (KAFKA-20734): it then breaks its own promise, and what comes of it is not the service's doing.
+    pub(crate) broker_lost_markers: u64,
     /// Starts of the service's processes.
     pub(crate) starts: u64,
     pub(crate) requests: u64,
@@ -65,6 +68,11 @@ impl Outcome {
             && self.troubles.is_empty()
     }
 
+    /// Whether it says nothing of the service, since the broker itself failed.
+    pub(crate) fn is_void(&self) -> bool {
+        self.broker_lost_markers > 0 && !self.is_right()
+    }
+
     /// One line for a person.
     pub(crate) fn line(&self) -> String {
         let Self { seed, seconds, acknowledged, in_lake, missing, doubled, foreign, faults, .. } = self;
@@ -73,7 +81,11 @@ impl Outcome {
             "{}: seed {seed}, {faults} faults in {seconds} s; acknowledged {acknowledged}, in the lake {in_lake}, missing {missing}, \
              doubled {doubled}, foreign {foreign}; dead letters {dead_letters} of {dead_letters_expected}; findings {findings}, of the \
              undisturbed run {findings_expected}, differences {}; drained in {drain_s} s; troubles {}",
-            if self.is_right() { "right" } else { "WRONG" },
+            match (self.is_right(), self.is_void()) {
+                (true, _) => "right",
+                (_, true) => "VOID, the broker lost transaction markers",
+                _ => "WRONG",
+            },
             self.finding_differences.len(),
             self.troubles.len()
         )
@@ -90,6 +102,8 @@ pub(crate) struct Totals {
     pub(crate) rate: u64,
     pub(crate) records_min: u64,
     pub(crate) rounds: Vec<Outcome>,
+    /// Rounds that say nothing, and were repeated with another seed.
+    pub(crate) void_rounds: Vec<Outcome>,
 }
 
 /// The sums over all rounds, as they are printed.
@@ -189,9 +203,28 @@ mod tests {
     }
 
     #[test]
+    fn what_the_broker_broke_is_neither_right_nor_wrong() {
+        let check = |missing, broker_lost_markers, expected: &str| {
+            let outcome = Outcome { missing, broker_lost_markers, ..round() };
+            assert!(outcome.line().starts_with(expected), "{}", outcome.line());
+        };
+        check(0, 1, "right");
+        check(1, 0, "WRONG");
+        check(1, 1, "VOID");
+    }
+
+    #[test]
     fn rounds_are_summed() {
         let rounds = vec![round(), Outcome { missing: 2, ..round() }];
-        let totals = Totals { log: LogKind::Kafka, seed: 1, faults_wanted: 40, rate: 100, records_min: 0, rounds };
+        let totals = Totals {
+            log: LogKind::Kafka,
+            seed: 1,
+            faults_wanted: 40,
+            rate: 100,
+            records_min: 0,
+            rounds,
+            void_rounds: Vec::new(),
+        };
         let report = serde_json::to_value(totals.report()).unwrap();
         for (key, expected) in
             [("acknowledged", 20), ("in_lake", 18), ("missing", 2), ("doubled", 0), ("foreign", 0), ("faults", 40)]

@@ -27,6 +27,8 @@ const CALM_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take until all is in the lake and judged, once nothing is disturbed any more.
 const DRAIN_LIMIT: Duration = Duration::from_secs(180);
 const LOOK: Duration = Duration::from_secs(2);
+/// What the broker says when it leaves markers of a transaction out.
+const LOST_MARKERS: &str = "these partitions are likely deleted already and hence can be skipped";
 /// What the embedded log says of a torn write.
 const TORN: &str = "cut a torn end off the log's journal";
 
@@ -90,6 +92,10 @@ pub(crate) fn run(plan: &Plan) -> anyhow::Result<Outcome> {
         .extend(side.system.end().into_iter().map(|name| format!("{name} did not end within its grace period")));
     reference.system.end();
     count_torn(&side.system, &mut outcome);
+    if let Some(servers) = &side.system.servers {
+        let log = std::fs::read_to_string(servers.kafka.log_file()).unwrap_or_default();
+        outcome.broker_lost_markers = log.matches(LOST_MARKERS).count() as u64;
+    }
     judge(&traffic, &side, &reference, &mut outcome)?;
     outcome.seconds = begun.elapsed().as_secs();
     side.system.keep_logs();

@@ -2,7 +2,7 @@
 
 use super::context::QueryContext;
 use super::fault::Attempt;
-use super::{AGAIN_AFTER, Kafka};
+use super::{AGAIN_AFTER, Asks, Kafka};
 use crate::error::LogError;
 use crate::topic::{Cleanup, TopicSpec, TopicState};
 use rdkafka::admin::{AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication};
@@ -69,7 +69,7 @@ pub(super) fn topics(kafka: &Kafka, names: &[&str]) -> Result<Vec<TopicState>, L
 /// Number of partitions of every topic.
 fn partitions(kafka: &Kafka) -> Result<HashMap<String, i32>, LogError> {
     let metadata =
-        kafka.ask(&kafka.inner.query, "list the topics", |client, timeout| client.fetch_metadata(None, timeout))?;
+        kafka.ask(&Asks::Committed, "list the topics", |client, timeout| client.fetch_metadata(None, timeout))?;
     let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
     let counts = metadata.topics().iter().filter(|topic| topic.error().is_none());
     Ok(counts.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
@@ -195,7 +195,7 @@ fn wait_until_known(kafka: &Kafka, topic: &TopicSpec) -> Result<(), LogError> {
     let deadline = Instant::now() + kafka.settings().request_timeout();
     loop {
         let metadata =
-            kafka.ask(&kafka.inner.query, "list the topics", |client, timeout| client.fetch_metadata(None, timeout))?;
+            kafka.ask(&Asks::Committed, "list the topics", |client, timeout| client.fetch_metadata(None, timeout))?;
         let known = metadata.topics().iter().find(|known| known.name() == topic.name);
         let leaders = known.map_or(0, |known| known.partitions().iter().filter(|part| part.leader() >= 0).count());
         if i32::try_from(leaders).is_ok_and(|leaders| leaders >= topic.partitions) || Instant::now() >= deadline {

@@ -95,11 +95,18 @@ pub struct Kafka {
 
 struct Inner {
     settings: KafkaSettings,
-    query: QueryClient,
-    /// Asks how much there is, committed or not.
-    uncommitted: QueryClient,
-    /// One for each group whose committed offsets were asked for.
-    groups: Mutex<HashMap<String, Arc<QueryClient>>>,
+    clients: Mutex<HashMap<Asks, Arc<QueryClient>>>,
+}
+
+/// What a client asks for; each has a client of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Asks {
+    /// Topics, and what is in them and committed.
+    Committed,
+    /// How much there is, committed or not.
+    Uncommitted,
+    /// What this group has committed.
+    Group(String),
 }
 
 impl fmt::Debug for Kafka {
@@ -114,29 +121,23 @@ impl Kafka {
     /// # Errors
     /// Settings that cannot work, each with what to do.
     pub fn connect(settings: &KafkaSettings) -> Result<Self, LogError> {
-        let client = |isolation: &str| -> Result<QueryClient, LogError> {
-            let mut config = settings.client()?;
-            config
-                .set("isolation.level", isolation)
-                .create_with_context(QueryContext::default())
-                .map_err(|error| LogError::Settings(format!("the settings for Kafka cannot work: {error}")))
-        };
-        let (query, uncommitted) = (client("read_committed")?, client("read_uncommitted")?);
-        let inner = Inner { settings: settings.clone(), query, uncommitted, groups: Mutex::default() };
-        Ok(Self { inner: Arc::new(inner) })
+        let kafka = Self { inner: Arc::new(Inner { settings: settings.clone(), clients: Mutex::default() }) };
+        kafka.inner.client(&Asks::Committed)?;
+        Ok(kafka)
     }
 
     fn settings(&self) -> &KafkaSettings {
         &self.inner.settings
     }
 
-    /// Asks with this client until there is an answer or the request's time is over. `what` is in words, for messages.
+    /// Asks until there is an answer or the request's time is over. `what` is in words, for messages.
     fn ask<T>(
         &self,
-        client: &QueryClient,
+        asks: &Asks,
         what: &str,
         question: impl Fn(&QueryClient, Duration) -> KafkaResult<T>,
     ) -> Result<T, LogError> {
+        let client = &*self.inner.client(asks)?;
         let start = Instant::now();
         let deadline = start + self.settings().request_timeout();
         loop {
@@ -155,6 +156,7 @@ impl Kafka {
             let trouble = client.context().troubles.after(start);
             let is_refused = trouble.as_ref().is_some_and(|trouble| is_refusal(trouble.code));
             if is_refused || !may_be_asked_again(&error) || Instant::now() >= deadline {
+                self.inner.forget(asks);
                 let attempt = Attempt { settings: self.settings(), what: what.to_owned(), trouble };
                 return Err(attempt.failed(&error));
             }
@@ -219,19 +221,31 @@ impl Log for Kafka {
 }
 
 impl Inner {
-    /// The client that asks for a group's offsets.
-    fn group(&self, group: &str) -> Result<Arc<QueryClient>, LogError> {
-        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(client) = groups.get(group) {
+    /// The client that asks for this.
+    fn client(&self, asks: &Asks) -> Result<Arc<QueryClient>, LogError> {
+        let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = clients.get(asks) {
             return Ok(Arc::clone(client));
         }
-        let client: QueryClient = self
-            .settings
-            .consumer(group, None)?
+        let (mut config, isolation) = match asks {
+            Asks::Committed => (self.settings.client()?, Some("read_committed")),
+            Asks::Uncommitted => (self.settings.client()?, Some("read_uncommitted")),
+            Asks::Group(group) => (self.settings.consumer(group, None)?, None),
+        };
+        if let Some(isolation) = isolation {
+            config.set("isolation.level", isolation);
+        }
+        let client: QueryClient = config
             .create_with_context(QueryContext::default())
             .map_err(|error| LogError::Settings(format!("the settings for Kafka cannot work: {error}")))?;
         let client = Arc::new(client);
-        groups.insert(group.to_owned(), Arc::clone(&client));
+        clients.insert(asks.clone(), Arc::clone(&client));
         Ok(client)
+    }
+
+    /// Has the next question asked by a new client. One that was told of a cluster without brokers, as a single broker does while
+    /// it starts, drops all that it knows, those of `brokers` too, and never finds one again (librdkafka issue 5301).
+    fn forget(&self, asks: &Asks) {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner).remove(asks);
     }
 }

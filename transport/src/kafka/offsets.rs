@@ -1,6 +1,6 @@
 //! Offsets: what a partition holds, how far a group has committed.
 
-use super::{Kafka, fault};
+use super::{Asks, Kafka, fault};
 use crate::error::LogError;
 use crate::record::TopicPartition;
 use rdkafka::consumer::Consumer as _;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// The first offset, and the last stable one: nothing before it belongs to a transaction that is still open.
 pub(super) fn range(kafka: &Kafka, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
     let what = format!("read the offsets of {partition}");
-    kafka.ask(&kafka.inner.query, &what, |client, timeout| {
+    kafka.ask(&Asks::Committed, &what, |client, timeout| {
         // The client reads committed records, so that the brokers answer with the last stable offset (ListOffsets, KIP-98).
         client.fetch_watermarks(&partition.topic, partition.partition, timeout)
     })
@@ -25,7 +25,7 @@ const MARKERS: Duration = Duration::from_millis(500);
 /// "the coordinator's WriteTxnMarkers"), so the last stable offset may be behind for a moment.
 pub(super) fn settled_range(kafka: &Kafka, partition: &TopicPartition) -> Result<(i64, i64), LogError> {
     let what = format!("read the offsets of {partition}");
-    let (_, written) = kafka.ask(&kafka.inner.uncommitted, &what, |client, timeout| {
+    let (_, written) = kafka.ask(&Asks::Uncommitted, &what, |client, timeout| {
         client.fetch_watermarks(&partition.topic, partition.partition, timeout)
     })?;
     let deadline = Instant::now() + MARKERS;
@@ -85,8 +85,7 @@ fn ask_group<T>(
         return Ok(Vec::new());
     }
     let what = format!("read what the group `{group}` has committed");
-    let client = kafka.inner.group(group)?;
-    kafka.ask(&client, &what, |client, timeout| {
+    kafka.ask(&Asks::Group(group.to_owned()), &what, |client, timeout| {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             list.add_partition(&partition.topic, partition.partition);

@@ -9,7 +9,7 @@
 
 use super::client::{Client, STEP};
 use super::transaction::{Failure, noted_offsets};
-use super::{Kafka, KafkaMember, offsets};
+use super::{Asks, Kafka, KafkaMember, offsets};
 use crate::error::LogError;
 use crate::log::{Membership, MembershipToken, Producer};
 use crate::parts;
@@ -165,7 +165,8 @@ impl KafkaProducer {
             return Ok(Some(Mark { group, inputs: inputs.clone(), member, metadata, note }));
         }
         let Some(first) = records.first().filter(|_| self.kafka.settings().note_writes) else { return Ok(None) };
-        let Some(metadata) = self.kafka.inner.group(own_group)?.group_metadata().map(Arc::new) else { return Ok(None) };
+        let asks = self.kafka.inner.client(&Asks::Group(own_group.to_owned()))?;
+        let Some(metadata) = asks.group_metadata().map(Arc::new) else { return Ok(None) };
         let member = KafkaMember { metadata: None, fate: Weak::new(), assignment: 0 };
         let inputs = Inputs { next: vec![(first.to.clone(), 0)] };
         Ok(Some(Mark { group: own_group, inputs, member, metadata, note }))

@@ -29,7 +29,7 @@ pub(super) struct Reader {
     pub(super) kafka: Kafka,
     pub(super) subscription: Subscription,
     pub(super) who: String,
-    consumer: BaseConsumer<MemberContext>,
+    pub(super) consumer: BaseConsumer<MemberContext>,
     pub(super) inbox: Arc<Inbox>,
     assembly: Assembly,
     /// Partitions that are to be read, or are.

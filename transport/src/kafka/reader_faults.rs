@@ -50,8 +50,11 @@ impl Reader {
             Subscription::Group { topics, .. } => topics.first().map(String::as_str),
             Subscription::Assigned { partitions, .. } => partitions.first().map(|(partition, _)| &*partition.topic),
         };
-        let found = self.kafka.inner.query.fetch_metadata(topic, LOOK_FOR_BROKERS);
-        self.look_for_brokers_at = found.as_ref().err().map(|_| at.max(Instant::now()) + LOOK_FOR_BROKERS);
+        // By its own client: told of a cluster without brokers, as a single broker does while it starts, that one drops all that it
+        // knows and never finds one again, nor says so (librdkafka issue 5301). The stage has to begin anew then.
+        let found = self.consumer.fetch_metadata(topic, LOOK_FOR_BROKERS);
+        let has_brokers = found.as_ref().is_ok_and(|found| !found.brokers().is_empty());
+        self.look_for_brokers_at = (!has_brokers).then(|| at.max(Instant::now()) + LOOK_FOR_BROKERS);
         if let Err(error) = found {
             self.inbox.fail(self.attempt(format!("read as `{}`", self.who)).failed(&error));
         }

@@ -1,7 +1,7 @@
 //! Where a time is in a partition.
 
 use super::context::QueryContext;
-use super::{Kafka, offsets};
+use super::{Asks, Kafka, offsets};
 use crate::error::LogError;
 use crate::record::TopicPartition;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
@@ -25,7 +25,7 @@ pub(super) fn offset_at(kafka: &Kafka, partition: &TopicPartition, timestamp: i6
     let wanted = timestamp.div_euclid(1_000).max(0);
     let (_, end) = offsets::settled_range(kafka, partition)?;
     let what = format!("look for a time in {partition}");
-    let found = kafka.ask(&kafka.inner.query, &what, |client, timeout| {
+    let found = kafka.ask(&Asks::Committed, &what, |client, timeout| {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(wanted))?;
         let answer = client.offsets_for_times(list, timeout)?;
