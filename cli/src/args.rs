@@ -1,6 +1,8 @@
 //! The command line: global options and the tree of commands. What a command does is in `commands`.
 
-use crate::commands::{completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics};
+use crate::commands::{
+    completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics,
+};
 use crate::output::OutputFormat;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;

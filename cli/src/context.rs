@@ -48,7 +48,9 @@ impl Context {
     pub(crate) fn lake_location(&self) -> anyhow::Result<LakeLocation> {
         let path = &self.settings.lake.path;
         let location = match path.to_str() {
-            Some(text) if text.contains("://") => text.parse().map_err(|error: LocationError| usage(error.to_string()))?,
+            Some(text) if text.contains("://") => {
+                text.parse().map_err(|error: LocationError| usage(error.to_string()))?
+            }
             _ => LakeLocation::from(path),
         };
         Ok(location.with_options(self.settings.lake.options.clone()))

@@ -82,7 +82,8 @@ fn status(numbers: &Numbers) -> Value {
         .stages
         .iter()
         .map(|stage| {
-            let cause = causes.iter().find(|(name, _)| name.starts_with(stage.as_str())).map(|(_, cause)| cause.as_str());
+            let cause =
+                causes.iter().find(|(name, _)| name.starts_with(stage.as_str())).map(|(_, cause)| cause.as_str());
             (stage.as_str().to_owned(), Value::from(cause.unwrap_or("works")))
         })
         .collect();
@@ -90,7 +91,9 @@ fn status(numbers: &Numbers) -> Value {
         .lags
         .all()
         .into_iter()
-        .map(|lag| json!({ "group": lag.group, "topic": lag.topic, "partition": lag.partition, "records": lag.records }))
+        .map(
+            |lag| json!({ "group": lag.group, "topic": lag.topic, "partition": lag.partition, "records": lag.records }),
+        )
         .collect();
     json!({ "stages": stages, "causes": causes, "lag": lag, "metrics": sums(numbers) })
 }

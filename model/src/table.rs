@@ -137,12 +137,7 @@ pub static COVERAGE: Table = Table {
             "Who saw it. `(others)`, with a whole day as its minute, sums up what goes beyond 250,000 cells of one import.",
         ),
         column("position", Text, false, "Content hash of the object, or topic/partition."),
-        column(
-            "records",
-            Int64,
-            false,
-            "Records received: flows + gaps + rejected.",
-        ),
+        column("records", Int64, false, "Records received: flows + gaps + rejected."),
         column("flows", Int64, false, "Records that became flows."),
         column("gaps", Int64, false, "Records that state missing data."),
         column(

@@ -47,9 +47,8 @@ pub(crate) fn run(args: &ReplayArgs, context: &Context) -> anyhow::Result<()> {
         Some(OutputFormat::Ndjson) => line(&json(&report)?),
         _ => {
             line(&format!("{} raw records were read again", HumanCount(report.raw_records)))?;
-            let moved = |what, out, came| {
-                line(&format!("  {what}: {} rows out, {} in", HumanCount(out), HumanCount(came)))
-            };
+            let moved =
+                |what, out, came| line(&format!("  {what}: {} rows out, {} in", HumanCount(out), HumanCount(came)));
             moved("flows", report.flows_out, report.flows_in)?;
             moved("dead letters", report.dead_letters_out, report.dead_letters_in)
         }

@@ -1,13 +1,13 @@
 //! One attempt at a group of inputs: readers and workers as threads, and what they made.
 
 use super::inputs::Input;
-use crate::memory::Memory;
 use super::object::{Failure, Object};
 use super::progress::Progress;
 use super::reader::{self, Run};
 use super::stop::Stop;
 use super::turns::Turns;
 use super::worker::{Made, Worker};
+use crate::memory::Memory;
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, bounded};
 use std::collections::{BTreeMap, HashMap, HashSet};

@@ -20,12 +20,12 @@ pub(crate) use worker::printable;
 
 use crate::context::Context;
 use crate::failure::usage;
+use crate::memory::Memory;
 use crate::output::{OutputFormat, counted};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use group::{Attempt, Pipeline};
 use inputs::Input;
-use crate::memory::Memory;
 use progress::Progress;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;

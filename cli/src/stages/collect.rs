@@ -55,7 +55,9 @@ pub(super) fn run(runtime: &Arc<Runtime>, stop: &Stop) -> anyhow::Result<()> {
                 match worker.join() {
                     Ok(Ok(())) => tracing::info!(source = name, "ended"),
                     Ok(Err(error)) => first = first.take().or_else(|| Some(failed(error))),
-                    Err(_) => first = first.take().or_else(|| Some(anyhow::anyhow!("source `{name}` stopped by a bug"))),
+                    Err(_) => {
+                        first = first.take().or_else(|| Some(anyhow::anyhow!("source `{name}` stopped by a bug")))
+                    }
                 }
             }
             std::thread::sleep(STEP);

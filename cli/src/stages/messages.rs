@@ -5,9 +5,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_formats::contract::Decoded;
-use tradewind_model::{Finding, NULL_CODE};
 use tradewind_model::flow::{END_TIME, OBSERVER, SOURCE};
 use tradewind_model::time::MINUTE;
+use tradewind_model::{Finding, NULL_CODE};
 use tradewind_storage::{Coverage, DeadLetter};
 
 /// Bytes of a message at about.
@@ -133,17 +133,18 @@ impl CoverageRow {
             cell[2] += i64::try_from(took.counts.rejected).unwrap_or(i64::MAX);
             cell[3] += i64::try_from(took.bytes).unwrap_or(i64::MAX);
         }
-        let row = |((minute, source, observer, gap_reason), [flows, gaps, rejected, bytes_in]): (Cell, [i64; 4])| Self {
-            minute,
-            source,
-            observer,
-            position: position.to_owned(),
-            flows,
-            gaps,
-            rejected,
-            bytes_in,
-            gap_reason,
-        };
+        let row =
+            |((minute, source, observer, gap_reason), [flows, gaps, rejected, bytes_in]): (Cell, [i64; 4])| Self {
+                minute,
+                source,
+                observer,
+                position: position.to_owned(),
+                flows,
+                gaps,
+                rejected,
+                bytes_in,
+                gap_reason,
+            };
         cells.into_iter().map(row).collect()
     }
 }

@@ -17,9 +17,7 @@ use tradewind_model::flow::{DST_ENTITY, INGEST_TIME, SRC_ENTITY};
 use tradewind_normalise::{Context, Normaliser, Scratch};
 use tradewind_transport::envelope::RawEnvelope;
 use tradewind_transport::flows::{FlowEncoder, FlowsHeader};
-use tradewind_transport::{
-    Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Subscription, TopicPartition,
-};
+use tradewind_transport::{Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Subscription, TopicPartition};
 
 /// Bytes of raw records that are taken before they are written on.
 const BYTES_MAX: usize = 8 << 20;
@@ -244,7 +242,8 @@ impl Maker<'_> {
         outgoing: &mut Vec<Outgoing>,
     ) -> anyhow::Result<()> {
         let position = name.to_string();
-        let rows = std::mem::take(&mut decoder.rejected).into_iter().map(|rejected| DeadLetterRow::of(rejected, &position));
+        let rows =
+            std::mem::take(&mut decoder.rejected).into_iter().map(|rejected| DeadLetterRow::of(rejected, &position));
         self.rows(&self.runtime.topics.dead_letters, rows, outgoing)
     }
 

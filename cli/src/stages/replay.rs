@@ -107,7 +107,8 @@ fn bounds(runtime: &Runtime, from: &From) -> anyhow::Result<Ranges> {
     let mut ranges = Ranges::new();
     for topic in runtime.raw_topics().keys() {
         let Some(found) = runtime.log.topics(&[topic])?.pop() else { continue };
-        let partitions: Vec<_> = (0..found.partitions).map(|number| TopicPartition::new(topic.as_str(), number)).collect();
+        let partitions: Vec<_> =
+            (0..found.partitions).map(|number| TopicPartition::new(topic.as_str(), number)).collect();
         let committed = runtime.log.committed(&runtime.group("normalise"), &partitions)?;
         for (partition, committed) in partitions.into_iter().zip(committed) {
             let (first, _) = runtime.log.range(&partition)?;
@@ -140,8 +141,7 @@ fn wait_until_stored(runtime: &Runtime, lake: &Lake) -> anyhow::Result<()> {
     let begun = Instant::now();
     for (topic, table) in [(&runtime.topics.flows, &FLOWS), (&runtime.topics.dead_letters, &DEAD_LETTERS)] {
         let Some(found) = runtime.log.topics(&[topic])?.pop() else { continue };
-        let keys: Vec<_> =
-            (0..found.partitions).map(|partition| TxnKey { topic: topic.clone(), partition }).collect();
+        let keys: Vec<_> = (0..found.partitions).map(|partition| TxnKey { topic: topic.clone(), partition }).collect();
         let mut ends = Vec::new();
         for key in keys {
             let (first, end) = runtime.log.range(&TopicPartition::new(topic.as_str(), key.partition))?;
@@ -238,12 +238,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    fn read(
-        &mut self,
-        partition: &TopicPartition,
-        range: std::ops::Range<i64>,
-        stop: &Stop,
-    ) -> anyhow::Result<()> {
+    fn read(&mut self, partition: &TopicPartition, range: std::ops::Range<i64>, stop: &Stop) -> anyhow::Result<()> {
         let mut consumer = self.runtime.log.consumer(&Subscription::Assigned {
             group: self.runtime.group("replay"),
             partitions: vec![(partition.clone(), Start::At(range.start))],

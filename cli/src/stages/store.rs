@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, FLOWS, Table};
-use tradewind_model::{FlowBatch, Finding};
+use tradewind_model::{Finding, FlowBatch};
 use tradewind_normalise::{ConnectScratch, storage_order};
 use tradewind_policy::PolicyScratch;
 use tradewind_storage::sink::{OffsetRange, StreamCommit, StreamCommitted, StreamSink, TxnKey};

@@ -47,7 +47,12 @@ impl std::fmt::Debug for Metric {
     }
 }
 
-const fn counter(name: &'static str, unit: &'static str, meaning: &'static str, read: fn(&Numbers) -> Vec<Value>) -> Metric {
+const fn counter(
+    name: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+    read: fn(&Numbers) -> Vec<Value>,
+) -> Metric {
     Metric { name, kind: Kind::Counter, unit, attributes: "", meaning, read }
 }
 
@@ -100,18 +105,24 @@ pub(crate) const METRICS: &[Metric] = &[
         sources(numbers, |counters| counters.records.load(Relaxed))
     })
     .about("source"),
-    counter("tradewind.collect.retries", "{attempt}", "Attempts to write that failed and were made again.", |numbers| {
-        sources(numbers, |counters| counters.write_retries.load(Relaxed))
-    })
+    counter(
+        "tradewind.collect.retries",
+        "{attempt}",
+        "Attempts to write that failed and were made again.",
+        |numbers| sources(numbers, |counters| counters.write_retries.load(Relaxed)),
+    )
     .about("source"),
     counter("tradewind.collect.files.lag", "By", "Bytes of followed files that were not read yet.", |numbers| {
         sources(numbers, |counters| counters.files_lag_bytes.load(Relaxed))
     })
     .about("source")
     .gauge(),
-    counter("tradewind.collect.files.vanished", "{file}", "Files that went away before they were read to their end.", |numbers| {
-        sources(numbers, |counters| counters.files_vanished.load(Relaxed))
-    })
+    counter(
+        "tradewind.collect.files.vanished",
+        "{file}",
+        "Files that went away before they were read to their end.",
+        |numbers| sources(numbers, |counters| counters.files_vanished.load(Relaxed)),
+    )
     .about("source"),
     counter("tradewind.normalise.raw_records", "{record}", "Raw records read.", |numbers| {
         one(numbers.counters.normalise.raw_records.get())
@@ -131,9 +142,12 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("tradewind.store.dead_letters", "{record}", "Dead letters committed to the lake.", |numbers| {
         one(numbers.counters.store.dead_letters.get())
     }),
-    counter("tradewind.store.findings", "{finding}", "Findings and updates of findings committed to the lake.", |numbers| {
-        one(numbers.counters.store.findings.get())
-    }),
+    counter(
+        "tradewind.store.findings",
+        "{finding}",
+        "Findings and updates of findings committed to the lake.",
+        |numbers| one(numbers.counters.store.findings.get()),
+    ),
     counter("tradewind.store.commits", "{commit}", "Commits to the lake; several tables at once are one.", |numbers| {
         one(numbers.counters.store.commits.get())
     }),
@@ -146,9 +160,12 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("tradewind.detect.signals", "{signal}", "Signals written.", |numbers| {
         one(numbers.counters.detect.signals.get())
     }),
-    counter("tradewind.detect.late", "{flow}", "Flows that came after their window had closed: stored, not judged.", |numbers| {
-        one(numbers.counters.detect.late.get())
-    }),
+    counter(
+        "tradewind.detect.late",
+        "{flow}",
+        "Flows that came after their window had closed: stored, not judged.",
+        |numbers| one(numbers.counters.detect.late.get()),
+    ),
     counter("tradewind.detect.snapshot_bytes", "By", "Bytes of snapshots written.", |numbers| {
         one(numbers.counters.detect.snapshot_bytes.get())
     }),
@@ -158,12 +175,17 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("tradewind.correlate.findings", "{finding}", "Findings and updates of findings written.", |numbers| {
         one(numbers.counters.correlate.findings.get())
     }),
-    counter("tradewind.stage.ready", "{stage}", "1 where a stage of this process works, 0 where it waits or begins again.", |numbers| {
-        let causes = numbers.health.causes();
-        let is_ready = |stage: &Stage| !causes.keys().any(|name| name.starts_with(stage.as_str()));
-        let value = |stage: &Stage| (u64::from(is_ready(stage)), vec![KeyValue::new("stage", stage.as_str())]);
-        numbers.stages.iter().map(value).collect()
-    })
+    counter(
+        "tradewind.stage.ready",
+        "{stage}",
+        "1 where a stage of this process works, 0 where it waits or begins again.",
+        |numbers| {
+            let causes = numbers.health.causes();
+            let is_ready = |stage: &Stage| !causes.keys().any(|name| name.starts_with(stage.as_str()));
+            let value = |stage: &Stage| (u64::from(is_ready(stage)), vec![KeyValue::new("stage", stage.as_str())]);
+            numbers.stages.iter().map(value).collect()
+        },
+    )
     .about("stage")
     .gauge(),
     counter(

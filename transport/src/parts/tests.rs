@@ -219,7 +219,7 @@ proptest! {
                 record.add_header(NUMBER, number.to_string());
                 record.add_header(COUNT, count.to_string());
             }
-            for batch in assembly.push(batch(offset, vec![record]), start) {
+            if let Some(batch) = assembly.push(batch(offset, vec![record]), start) {
                 values += batch.records.iter().map(|received| received.record.value.len()).sum::<usize>();
                 taken += 1;
             }

@@ -10,10 +10,10 @@ use clap::{Args, Subcommand};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tradewind_model::time::{DAY, day_of};
+use tradewind_storage::Lake;
 use tradewind_storage::compact::CompactOptions;
 use tradewind_storage::expire::ExpireOptions;
 use tradewind_storage::verify::VerifyOptions;
-use tradewind_storage::Lake;
 
 /// Look after the lake: its state, compaction, retention. All of it can run beside writers.
 #[derive(Args, Debug)]
@@ -80,7 +80,9 @@ pub(crate) fn run(args: &LakeArgs, context: &Context) -> anyhow::Result<()> {
         Action::Expire { before, keep_days, safety_hours, dry_run } => {
             let before_day = match (before, keep_days) {
                 (Some(date), _) => Some(day(date)?),
-                (None, Some(0)) => return Err(usage("--keep-days 0 would take all days out: name the day with --before")),
+                (None, Some(0)) => {
+                    return Err(usage("--keep-days 0 would take all days out: name the day with --before"));
+                }
                 (None, Some(days)) => Some(day_of(context.clock.now()) - i64::from(*days) + 1),
                 (None, None) => None,
             };

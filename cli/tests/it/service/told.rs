@@ -18,7 +18,9 @@ fn kafka(bootstrap: &str) -> String {
 #[test]
 fn topics_that_are_missing_are_named() {
     let Some(broker) = available(Kafka::shared()) else { return };
-    let program = program(&kafka(&broker.bootstrap()).replace("[transport.kafka]", "topic_prefix = \"absent\"\n[transport.kafka]"));
+    let program = program(
+        &kafka(&broker.bootstrap()).replace("[transport.kafka]", "topic_prefix = \"absent\"\n[transport.kafka]"),
+    );
     let outcome = program.run(&["run"]);
     assert_eq!(outcome.code, 1, "{outcome:?}");
     assert!(outcome.err.contains("topic `absent.raw` is missing"), "{}", outcome.err);
