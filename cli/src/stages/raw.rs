@@ -473,7 +473,7 @@ mod tests {
     fn arrays_and_single_records_keep_their_places() {
         let check = |value: &str, framing, expected: Result<&str, ()>| {
             let lines = as_lines(value.as_bytes(), framing).map_err(|_| ());
-            assert_eq!(lines.as_deref().map(|lines| std::str::from_utf8(lines).unwrap()).map_err(|()| ()), expected);
+            assert_eq!(lines.map(|lines| String::from_utf8(lines).unwrap()), expected.map(str::to_owned), "{value}");
         };
         check("[{\"a\":\n1},{\"b\":2}]", Framing::JsonArray, Ok(" {\"a\": 1}\n{\"b\":2}\n"));
         check(" [ 1 , [2,\n3] ] ", Framing::JsonArray, Ok("   1\n  [2, 3]\n  "));

@@ -124,7 +124,7 @@ fn bounds(runtime: &Runtime, from: &From) -> anyhow::Result<Ranges> {
             };
             let end = committed.unwrap_or(first);
             if begin < end {
-                ranges.insert(partition, vec![begin..end]);
+                ranges.entry(partition).or_default().push(begin..end);
             }
         }
     }
