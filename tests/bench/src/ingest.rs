@@ -30,12 +30,9 @@ struct Data {
 
 /// Makes the data, runs everybody, prints the report.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let program = program(arguments)?;
     let beside = std::env::current_exe().context("failed to find this program's folder")?;
     let beside = beside.parent().context("this program lies in no folder")?;
-    let program = arguments.tradewind.clone().unwrap_or_else(|| beside.join("tradewind"));
-    let program = program.canonicalize().with_context(|| {
-        format!("no program at {}: build it with `cargo build --profile ci -p tradewind`", program.display())
-    })?;
     let python = match &arguments.python {
         Some(python) => python.clone(),
         None => {
@@ -81,6 +78,18 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         false => println!("{report}"),
     }
     Ok(())
+}
+
+/// The program under test.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn program(arguments: &Arguments) -> anyhow::Result<PathBuf> {
+    let beside = std::env::current_exe().context("failed to find this program's folder")?;
+    let program = arguments.tradewind.clone().unwrap_or_else(|| beside.with_file_name("tradewind"));
+    program.canonicalize().with_context(|| {
+        format!("no program at {}: build it with `cargo build --profile ci -p tradewind`", program.display())
+    })
 }
 
 fn make(name: &'static str, lines: u64, folder: &Path) -> anyhow::Result<Data> {

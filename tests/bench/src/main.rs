@@ -8,6 +8,7 @@ mod envoy;
 mod estate;
 mod ingest;
 mod peers;
+mod pipeline;
 mod policy;
 mod process;
 mod random;
@@ -33,7 +34,7 @@ struct Arguments {
     /// How many VPC lines to make; Envoy lines keep their proportion [default: 5000000, with --quick 500000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=100_000_000))]
     rows: Option<u64>,
-    /// `ingest`: has the import check a declared policy of about so many rules.
+    /// `ingest`, `pipeline`: has the flows checked against a declared policy of about so many rules.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     policy_rules: Option<u32>,
     /// How often each program runs on each file [default: 3, with --quick 1].
@@ -57,6 +58,8 @@ struct Arguments {
 enum Name {
     /// Log files into the lake, against Polars and DuckDB writing Parquet.
     Ingest,
+    /// Stages normalise, store, detect and correlate from a pre-filled topic of a real Kafka into the lake.
+    Pipeline,
     /// The check of the declared policy, in memory.
     Policy,
 }
@@ -65,6 +68,7 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     match arguments.name {
         Name::Ingest => ingest::run(&arguments),
+        Name::Pipeline => pipeline::run(&arguments),
         Name::Policy => policy::run(&arguments),
     }
 }
