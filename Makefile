@@ -30,7 +30,7 @@ bench: build ## compare with Polars and DuckDB; BENCH="ingest" for the full size
 # The whole workspace decides the features, so that tests, demo and benchmarks share what is compiled.
 build: ## set up, and build the binary
 	@scripts/setup
-	@echo 'build: tradewind (the first build takes about ten minutes on two cores)'
+	@echo 'build: tradewind (the first build takes long)'
 	@. scripts/env && cargo build --workspace --bin tradewind --profile ci --locked && \
 	 echo "build: $$CARGO_TARGET_DIR/ci/tradewind"
 

@@ -1,8 +1,7 @@
 //! `tradewind replay`: raw records again, after a fix.
 
 use crate::context::Context;
-use crate::failure::usage;
-use crate::output::{OutputFormat, json, json_pretty, line};
+use crate::output::{check_summary, summary};
 use crate::stages::replay::{self, From};
 use crate::stages::{Runtime, Stop};
 use crate::transport;
@@ -29,9 +28,7 @@ pub(crate) struct ReplayArgs {
 /// # Errors
 /// A log or lake that cannot be read; then nothing was changed, unless it says otherwise.
 pub(crate) fn run(args: &ReplayArgs, context: &Context) -> anyhow::Result<()> {
-    if matches!(context.output, Some(OutputFormat::Csv | OutputFormat::Parquet)) {
-        return Err(usage("this is written as table, json or ndjson"));
-    }
+    check_summary(context.output)?;
     let log = transport::open(&context.settings)?.log;
     let runtime = Runtime::new(context, log)?;
     let stop = Stop::default();
@@ -42,15 +39,13 @@ pub(crate) fn run(args: &ReplayArgs, context: &Context) -> anyhow::Result<()> {
         }
     });
     let report = replay::run(&runtime, &args.from, args.dead_letters, &stop)?;
-    match context.output {
-        Some(OutputFormat::Json) => line(&json_pretty(&report)?),
-        Some(OutputFormat::Ndjson) => line(&json(&report)?),
-        _ => {
-            line(&format!("{} raw records were read again", HumanCount(report.raw_records)))?;
-            let moved =
-                |what, out, came| line(&format!("  {what}: {} rows out, {} in", HumanCount(out), HumanCount(came)));
-            moved("flows", report.flows_out, report.flows_in)?;
-            moved("dead letters", report.dead_letters_out, report.dead_letters_in)
-        }
-    }
+    let lines = || {
+        let moved = |what, out, came| format!("  {what}: {} rows out, {} in", HumanCount(out), HumanCount(came));
+        vec![
+            format!("{} raw records were read again", HumanCount(report.raw_records)),
+            moved("flows", report.flows_out, report.flows_in),
+            moved("dead letters", report.dead_letters_out, report.dead_letters_in),
+        ]
+    };
+    summary(&report, lines, context.output)
 }

@@ -1,8 +1,7 @@
 //! `tradewind status`: how the service of this configuration is.
 
 use crate::context::Context;
-use crate::failure::usage;
-use crate::output::{OutputFormat, json, json_pretty, line, printable};
+use crate::output::{check_summary, summary};
 use anyhow::{Context as _, bail};
 use clap::Args;
 use serde_json::Value;
@@ -26,15 +25,9 @@ pub(crate) struct StatusArgs {}
 /// # Errors
 /// No service at the address; a stage that does not work.
 pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<()> {
-    if matches!(context.output, Some(OutputFormat::Csv | OutputFormat::Parquet)) {
-        return Err(usage("this is written as table, json or ndjson"));
-    }
+    check_summary(context.output)?;
     let status = ask(context)?;
-    match context.output {
-        Some(OutputFormat::Json) => line(&json_pretty(&status)?)?,
-        Some(OutputFormat::Ndjson) => line(&json(&status)?)?,
-        _ => print(&status)?,
-    }
+    summary(&status, || lines(&status), context.output)?;
     match status["causes"].as_object() {
         Some(causes) if !causes.is_empty() => bail!("a stage does not work"),
         _ => Ok(()),
@@ -54,17 +47,18 @@ fn ask(context: &Context) -> anyhow::Result<Value> {
     serde_json::from_slice(&answer[split + 4..]).with_context(|| format!("what answers at {address} is no tradewind"))
 }
 
-fn print(status: &Value) -> anyhow::Result<()> {
+fn lines(status: &Value) -> Vec<String> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut lines = Vec::new();
     for (stage, cause) in status["stages"].as_object().into_iter().flatten() {
-        line(&printable(&format!("{stage}: {}", text(cause))))?;
+        lines.push(format!("{stage}: {}", text(cause)));
     }
     for lag in status["lag"].as_array().into_iter().flatten().filter(|lag| lag["records"] != 0) {
         let (group, topic, partition) = (text(&lag["group"]), text(&lag["topic"]), text(&lag["partition"]));
-        line(&printable(&format!("  {group} is {} records behind in {topic}/{partition}", lag["records"])))?;
+        lines.push(format!("  {group} is {} records behind in {topic}/{partition}", lag["records"]));
     }
     for (name, value) in status["metrics"].as_object().into_iter().flatten() {
-        line(&printable(&format!("  {name} {value}")))?;
+        lines.push(format!("  {name} {value}"));
     }
-    Ok(())
+    lines
 }

@@ -139,6 +139,30 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout().lock(), "{text}").context("failed to write to standard output")
 }
 
+/// Refuses what a summary is not written as: for commands that answer with one.
+///
+/// # Errors
+/// A format for rows alone.
+pub(crate) fn check_summary(output: Option<OutputFormat>) -> anyhow::Result<()> {
+    match output {
+        Some(OutputFormat::Csv | OutputFormat::Parquet) => Err(usage("this is written as table, json or ndjson")),
+        _ => Ok(()),
+    }
+}
+
+/// Writes a summary to standard output: as JSON where that is asked for, else as lines for a person.
+pub(crate) fn summary(
+    value: &impl serde::Serialize,
+    lines: impl Fn() -> Vec<String>,
+    output: Option<OutputFormat>,
+) -> anyhow::Result<()> {
+    match output {
+        Some(OutputFormat::Json) => line(&json_pretty(value)?),
+        Some(OutputFormat::Ndjson) => line(&json(value)?),
+        _ => lines().iter().try_for_each(|text| line(&printable(text))),
+    }
+}
+
 /// Writes a line for a person to standard error, without what steers the terminal. That it cannot be written is no reason
 /// to stop.
 pub(crate) fn note(text: &str) {

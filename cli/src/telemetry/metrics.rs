@@ -4,7 +4,7 @@
 use super::lag::Lags;
 use crate::stages::{Counters, Health, Stage};
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Meter, MeterProvider as _};
+use opentelemetry::metrics::{AsyncInstrument, Meter, MeterProvider as _};
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -213,30 +213,20 @@ pub(crate) fn observe(provider: &SdkMeterProvider, numbers: &Numbers) {
     let meter: Meter = provider.meter("tradewind");
     for metric in METRICS {
         let (numbers, read) = (numbers.clone(), metric.read);
+        let callback = move |observer: &dyn AsyncInstrument<u64>| {
+            for (value, about) in read(&numbers) {
+                observer.observe(value, &about);
+            }
+        };
+        let Metric { name, unit, meaning, .. } = *metric;
         match metric.kind {
             Kind::Counter => {
-                meter
-                    .u64_observable_counter(metric.name)
-                    .with_unit(metric.unit)
-                    .with_description(metric.meaning)
-                    .with_callback(move |observer| {
-                        for (value, about) in read(&numbers) {
-                            observer.observe(value, &about);
-                        }
-                    })
-                    .build();
+                let counter = meter.u64_observable_counter(name).with_unit(unit).with_description(meaning);
+                counter.with_callback(callback).build();
             }
             Kind::Gauge => {
-                meter
-                    .u64_observable_gauge(metric.name)
-                    .with_unit(metric.unit)
-                    .with_description(metric.meaning)
-                    .with_callback(move |observer| {
-                        for (value, about) in read(&numbers) {
-                            observer.observe(value, &about);
-                        }
-                    })
-                    .build();
+                let gauge = meter.u64_observable_gauge(name).with_unit(unit).with_description(meaning);
+                gauge.with_callback(callback).build();
             }
         }
     }

@@ -4,7 +4,7 @@ mod told;
 
 use crate::context::Context;
 use crate::failure::usage;
-use crate::output::OutputFormat;
+use crate::output::check_summary;
 use anyhow::bail;
 use clap::{Args, Subcommand};
 use std::sync::Arc;
@@ -59,9 +59,7 @@ enum Action {
 /// # Errors
 /// A lake that cannot be read or written, or that is not whole.
 pub(crate) fn run(args: &LakeArgs, context: &Context) -> anyhow::Result<()> {
-    if matches!(context.output, Some(OutputFormat::Csv | OutputFormat::Parquet)) {
-        return Err(usage("this is written as table, json or ndjson"));
-    }
+    check_summary(context.output)?;
     let lake = context.runtime.block_on(Lake::open(context.lake_location()?))?;
     match &args.action {
         Action::Status => told::status(&context.runtime.block_on(lake.status())?, context.output),

@@ -1,6 +1,6 @@
 //! What the commands of the lake print.
 
-use crate::output::{OutputFormat, json, json_pretty, line, printable};
+use crate::output::{OutputFormat, summary};
 use indicatif::{HumanBytes, HumanCount};
 use serde_json::{Value, json as value};
 use tradewind_model::time::rfc3339;
@@ -8,15 +8,6 @@ use tradewind_storage::compact::CompactReport;
 use tradewind_storage::expire::ExpireReport;
 use tradewind_storage::status::LakeStatus;
 use tradewind_storage::verify::VerifyReport;
-
-/// Prints JSON where it is asked for, else lines.
-fn print(object: &Value, lines: impl Fn() -> Vec<String>, output: Option<OutputFormat>) -> anyhow::Result<()> {
-    match output {
-        Some(OutputFormat::Json) => line(&json_pretty(object)?),
-        Some(OutputFormat::Ndjson) => line(&json(object)?),
-        _ => lines().iter().try_for_each(|text| line(&printable(text))),
-    }
-}
 
 pub(super) fn status(status: &LakeStatus, output: Option<OutputFormat>) -> anyhow::Result<()> {
     let tables: Vec<Value> = status
@@ -64,7 +55,7 @@ pub(super) fn status(status: &LakeStatus, output: Option<OutputFormat>) -> anyho
         }
         lines
     };
-    print(&value!({ "tables": tables }), lines, output)
+    summary(&value!({ "tables": tables }), lines, output)
 }
 
 pub(super) fn compacted(report: &CompactReport, output: Option<OutputFormat>) -> anyhow::Result<()> {
@@ -117,7 +108,7 @@ pub(super) fn compacted(report: &CompactReport, output: Option<OutputFormat>) ->
         }
         lines
     };
-    print(&object, lines, output)
+    summary(&object, lines, output)
 }
 
 pub(super) fn expired(report: &ExpireReport, dry_run: bool, output: Option<OutputFormat>) -> anyhow::Result<()> {
@@ -163,7 +154,7 @@ pub(super) fn expired(report: &ExpireReport, dry_run: bool, output: Option<Outpu
         }
         lines
     };
-    print(&value!({ "dry_run": dry_run, "tables": tables }), lines, output)
+    summary(&value!({ "dry_run": dry_run, "tables": tables }), lines, output)
 }
 
 pub(super) fn verified(report: &VerifyReport, output: Option<OutputFormat>) -> anyhow::Result<()> {
@@ -194,5 +185,5 @@ pub(super) fn verified(report: &VerifyReport, output: Option<OutputFormat>) -> a
         ));
         lines
     };
-    print(&object, lines, output)
+    summary(&object, lines, output)
 }
