@@ -9,8 +9,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
 /// These log as errors what they also return as errors, and what we mend: a commit that another import overtook, a table
-/// that a crash left half made. Who wants to see it names them, as in `warn,deltalake_core=info`.
-const SILENT: &str = "deltalake_core=off,buoyant_kernel=off,fjall=warn,lsm_tree=warn";
+/// that a crash left half made, a disk that is full. Who wants to see it names them, as in `warn,deltalake_core=info`.
+const SILENT: &str = "deltalake_core=off,buoyant_kernel=off,fjall=warn,fjall::batch=off,lsm_tree=warn";
 
 /// Sends log messages of the wanted levels to standard error, and with spans to a collector where there is one.
 pub(crate) fn set_up(settings: &LogSettings, exporters: Option<&Exporters>) -> anyhow::Result<()> {

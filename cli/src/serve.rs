@@ -1,7 +1,7 @@
 //! The pages of a running service: whether it lives, whether it works, what it counted.
 
 use crate::context::Context;
-use crate::stages::Runtime;
+use crate::stages::{Runtime, Stage};
 use crate::telemetry::metrics::{Numbers, sums};
 use anyhow::Context as _;
 use axum::extract::State;
@@ -60,11 +60,11 @@ pub(crate) fn start(
     Ok(Server { address, task })
 }
 
-/// 503 with a cause for each stage that does not work.
+/// 503 with a cause for each stage that does not work. What fails beside the work of a stage is told, and leaves it ready.
 async fn ready(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>) {
-    let causes = runtime.health.causes();
+    let (causes, degraded) = (runtime.health.causes(), runtime.health.degraded());
     let status = if causes.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({ "ready": causes.is_empty(), "causes": causes })))
+    (status, Json(json!({ "ready": causes.is_empty(), "causes": causes, "degraded": degraded })))
 }
 
 /// The text format of Prometheus.
@@ -77,16 +77,9 @@ fn metrics(registry: &prometheus::Registry) -> (StatusCode, String) {
 
 /// All of it for `tradewind status`.
 fn status(numbers: &Numbers) -> Value {
-    let causes = numbers.health.causes();
-    let stages: serde_json::Map<String, Value> = numbers
-        .stages
-        .iter()
-        .map(|stage| {
-            let cause =
-                causes.iter().find(|(name, _)| name.starts_with(stage.as_str())).map(|(_, cause)| cause.as_str());
-            (stage.as_str().to_owned(), Value::from(cause.unwrap_or("works")))
-        })
-        .collect();
+    let health = &numbers.health;
+    let words = |stage: &Stage| (stage.as_str().to_owned(), Value::from(health.words(stage.as_str())));
+    let stages: serde_json::Map<String, Value> = numbers.stages.iter().map(words).collect();
     let lag: Vec<Value> = numbers
         .lags
         .all()
@@ -95,5 +88,5 @@ fn status(numbers: &Numbers) -> Value {
             |lag| json!({ "group": lag.group, "topic": lag.topic, "partition": lag.partition, "records": lag.records }),
         )
         .collect();
-    json!({ "stages": stages, "causes": causes, "lag": lag, "metrics": sums(numbers) })
+    json!({ "stages": stages, "causes": health.causes(), "degraded": health.degraded(), "lag": lag, "metrics": sums(numbers) })
 }

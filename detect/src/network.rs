@@ -146,6 +146,12 @@ impl Network {
         number
     }
 
+    /// As [`Self::foretell`], of an entity that has a number.
+    pub(crate) fn foretell_kind(&mut self, number: u32, kind: EntityKind) {
+        let told = &mut self.entities[number as usize].told;
+        *told = more_careful(*told, kind);
+    }
+
     /// Takes the kind of an entity that was foretold into account.
     pub(crate) fn meet(&mut self, number: u32, kind: EntityKind) {
         let known = &mut self.entities[number as usize].kind;

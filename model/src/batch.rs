@@ -104,6 +104,11 @@ impl TextColumn {
         self.cells.set(row, code);
     }
 
+    /// Sets the codes of the rows from `from` on, none of which has one yet.
+    pub fn extend(&mut self, from: usize, codes: impl Iterator<Item = u32>) {
+        self.cells.extend(from, codes);
+    }
+
     fn clear(&mut self) {
         self.cells.clear();
         self.dictionary.clear();
@@ -137,6 +142,11 @@ impl NumColumn {
     #[must_use]
     pub fn values(&self, rows: usize) -> Cow<'_, [i64]> {
         self.cells.expanded(rows)
+    }
+
+    /// Sets the values of the rows from `from` on, none of which has one yet.
+    pub fn extend(&mut self, from: usize, values: impl Iterator<Item = i64>) {
+        self.cells.extend(from, values);
     }
 
     /// Replaces all values at once.
@@ -287,6 +297,35 @@ impl FlowBatch {
         self.num.iter_mut().for_each(|column| column.cells.truncate(len));
     }
 
+    /// Adds the finished rows of another batch.
+    pub fn append(&mut self, other: &Self) {
+        let (from, rows) = (self.len, other.len);
+        self.len += rows;
+        for (place, field) in flow::FIELDS.iter().enumerate() {
+            if field.ty != FieldType::Text {
+                let column = &other.num[place];
+                match column.constant(rows) {
+                    Some(NULL_NUM) => {}
+                    Some(value) => self.num[place].cells.set_range(from, from + rows, value),
+                    None => self.num[place].extend(from, (0..rows).map(|row| column.raw(row))),
+                }
+                continue;
+            }
+            let (column, target) = (&other.text[place], &mut self.text[place]);
+            if column.constant(rows) == Some(NULL_CODE) {
+                continue;
+            }
+            let codes: Vec<u32> = std::iter::once(NULL_CODE)
+                .chain((1..).map_while(|code| column.dictionary.get(code)).map(|text| target.intern(text)))
+                .collect();
+            let code = |row| codes.get(column.code(row) as usize).copied().unwrap_or(NULL_CODE);
+            match column.constant(rows) {
+                Some(_) => target.cells.set_range(from, from + rows, code(0)),
+                None => target.extend(from, (0..rows).map(code)),
+            }
+        }
+    }
+
     /// Gives all finished rows from `from` on the same text.
     pub fn fill_text(&mut self, column: TextCol, from: usize, text: &str) {
         let (to, column) = (self.len, &mut self.text[column.0]);
@@ -355,6 +394,34 @@ mod tests {
         assert_eq!(batch.text(SRC_IP).get(1), None);
         assert_eq!(batch.num(SRC_PORT).get(1), Some(3));
         assert_eq!(batch.num(BYTES_OUT).get(1), None);
+    }
+
+    #[test]
+    fn appended_rows_are_those_of_the_other() {
+        let rows = |from: i64, has_port: bool| {
+            let mut batch = FlowBatch::default();
+            for row in from..from + 3 {
+                batch.set_text(SOURCE, "zeek");
+                if row % 2 == 0 {
+                    batch.set_text(SRC_IP, ["10.0.0.1", "10.0.0.2"][usize::from(row > 2)]);
+                }
+                if has_port {
+                    batch.set_num(SRC_PORT, row);
+                }
+                batch.end_row();
+            }
+            batch.fill_num(BYTES_OUT, 0, from);
+            batch
+        };
+        for (one, other) in
+            [(rows(0, true), rows(3, true)), (rows(0, false), rows(2, true)), (FlowBatch::default(), rows(1, true))]
+        {
+            let expected: Vec<_> =
+                [&one, &other].iter().flat_map(|batch| (0..batch.len()).map(|row| batch.row_json(row))).collect();
+            let mut all = one.clone();
+            all.append(&other);
+            assert_eq!((0..all.len()).map(|row| all.row_json(row)).collect::<Vec<_>>(), expected);
+        }
     }
 
     #[test]

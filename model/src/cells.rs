@@ -98,6 +98,13 @@ impl<T: Copy + PartialEq> Cells<T> {
         self.shared_rows = 0;
     }
 
+    /// Sets the rows from `from` on, which have no value yet.
+    pub(crate) fn extend(&mut self, from: usize, values: impl Iterator<Item = T>) {
+        self.expand();
+        self.values.resize(from, self.null);
+        self.values.extend(values);
+    }
+
     pub(crate) fn truncate(&mut self, rows: usize) {
         self.values.truncate(rows);
         self.shared_rows = self.shared_rows.min(rows);

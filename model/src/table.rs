@@ -154,6 +154,13 @@ pub static COVERAGE: Table = Table {
              imported files: they are in `dead_letters` alone.",
         ),
         column("bytes_in", Int64, true, "Bytes received, in the minute of their receipt. Null for imported files."),
+        column(
+            "lag_us",
+            Int64,
+            true,
+            "How late the latest of the minute's flows came: the longest time from `end_time` to `ingest_time`, microseconds. Null \
+             for imported files.",
+        ),
     ],
 };
 

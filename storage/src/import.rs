@@ -119,6 +119,8 @@ pub struct Coverage {
     pub rejected: Option<i64>,
     /// Bytes received, by the minute of their receipt. None: not counted here.
     pub bytes_in: Option<i64>,
+    /// The longest time from a flow's end to its receipt, microseconds. None: not known here.
+    pub lag_us: Option<i64>,
 }
 
 /// A group of whole objects to commit.

@@ -42,6 +42,7 @@ pub(crate) fn coverage_rows(coverage: &[Coverage]) -> Vec<(String, Vec<Cell>)> {
                 minute.gap_reason.clone().into(),
                 minute.rejected.into(),
                 minute.bytes_in.into(),
+                minute.lag_us.into(),
             ];
             (key(&minute.position, Some(&minute.source)), row)
         })

@@ -53,6 +53,15 @@ pub trait Log: Debug + Send + Sync {
     /// # Errors
     /// The log cannot be reached, or refuses.
     fn producer(&self, name: &str) -> Result<Box<dyn Producer>, LogError>;
+
+    /// A producer of what is compressed already for the most part, so that the log spares itself doing it once more. Otherwise
+    /// as [`Log::producer`].
+    ///
+    /// # Errors
+    /// As [`Log::producer`].
+    fn producer_of_compressed(&self, name: &str) -> Result<Box<dyn Producer>, LogError> {
+        self.producer(name)
+    }
 }
 
 /// What a consumer reads.

@@ -130,6 +130,7 @@ impl Minutes {
                     gap_reason: text(key.gap_reason),
                     rejected: None,
                     bytes_in: None,
+                    lag_us: None,
                 }
             })
             .collect()

@@ -1,6 +1,8 @@
 //! Stage `collect`: the sources of the configuration, each on a thread of its own.
 
+use super::health::Working;
 use super::tell::needs_person;
+use super::watched::Watched;
 use super::{Runtime, Stop};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,16 +15,19 @@ const STEP: Duration = Duration::from_millis(50);
 ///
 /// # Errors
 /// The first failure of a source; then the others are stopped as well.
-pub(super) fn run(runtime: &Arc<Runtime>, stop: &Stop) -> anyhow::Result<()> {
-    let wiring = Wiring {
+pub(super) fn run(runtime: &Arc<Runtime>, stop: &Stop, working: &mut Working<'_>) -> anyhow::Result<()> {
+    let mut wiring = Wiring {
         log: Arc::clone(&runtime.log),
         clock: Arc::clone(&runtime.clock),
         collector: runtime.instance.clone(),
         topic: runtime.topics.raw.as_str().into(),
         checkpoint_topic: runtime.topics.checkpoints.as_str().into(),
     };
-    let mut collectors = Vec::new();
+    let (mut collectors, mut troubles) = (Vec::new(), Vec::new());
     for settings in &runtime.settings.sources {
+        let (log, trouble) = Watched::new(&runtime.log);
+        wiring.log = Arc::new(log);
+        troubles.push((settings.name().to_owned(), trouble));
         collectors.push(collector(settings.clone(), &wiring).map_err(failed)?);
     }
     if collectors.is_empty() {
@@ -59,6 +64,15 @@ pub(super) fn run(runtime: &Arc<Runtime>, stop: &Stop) -> anyhow::Result<()> {
                         first = first.take().or_else(|| Some(anyhow::anyhow!("source `{name}` stopped by a bug")))
                     }
                 }
+            }
+            let waiting: Vec<String> = troubles
+                .iter()
+                .filter_map(|(name, trouble)| Some(format!("source `{name}` waits: {}", trouble.get()?)))
+                .collect();
+            if waiting.is_empty() {
+                working.step(false);
+            } else {
+                working.wait(waiting.join("; "));
             }
             std::thread::sleep(STEP);
         }

@@ -2,6 +2,7 @@
 //! signals has one partition.
 
 use super::detect::{Signals, is_of, record};
+use super::health::Working;
 use super::messages::FindingMessage;
 use super::snapshots::{Snapshots, generation};
 use super::{Runtime, Stop};
@@ -17,6 +18,9 @@ use tradewind_transport::{
     Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Start, Subscription, TopicPartition,
 };
 
+const STAGE: &str = "correlate";
+/// How long the end waits for a snapshot to be written.
+const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(5);
 /// How long a poll waits for signals.
 const POLL: Duration = Duration::from_millis(100);
 /// Findings that are remembered so that they can be withdrawn.
@@ -29,13 +33,16 @@ struct State {
     /// Next offset to read.
     signals: i64,
     told: BTreeMap<String, Finding>,
+    /// Of the last finding: where the clock goes back, what comes is still later.
+    recorded_time: i64,
 }
 
 /// Runs until it is told to stop.
 ///
 /// # Errors
-/// Of the log, or of the store of snapshots; the state is made again from the last snapshot.
-pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Result<()> {
+/// Of the log, or of snapshots that cannot be read; the state is made again from the last snapshot. One that cannot be written is
+/// told, and tried again.
+pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Working<'_>) -> anyhow::Result<()> {
     let lake = runtime.handle.block_on(Lake::open_or_create(runtime.lake.clone()))?;
     let partitions = runtime.flow_partitions()?;
     let generation = generation(&runtime.settings.detect, partitions);
@@ -55,9 +62,13 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Resul
     };
     loop {
         if stop.is_set() {
-            return stage.snapshot(Duration::ZERO);
+            stage.snapshots.wait(LAST_SNAPSHOT_MAX, &runtime.health, STAGE);
+            stage.snapshot(Duration::ZERO);
+            stage.snapshots.wait(LAST_SNAPSHOT_MAX, &runtime.health, STAGE);
+            return Ok(());
         }
         stage.step(&mut *consumer)?;
+        working.step(false);
     }
 }
 
@@ -96,20 +107,26 @@ impl Stage<'_> {
             Event::Revoked(_) => self.at = None,
             Event::Idle => {}
         }
-        self.snapshot(Duration::from_secs(self.runtime.settings.detection.snapshot_s))
+        self.snapshot(Duration::from_secs(self.runtime.settings.detection.snapshot_s));
+        let failed = self.snapshots.ended(&self.runtime.health, STAGE).iter().any(|ended| ended.written.is_none());
+        if let Some(at) = self.at.as_mut().filter(|_| failed) {
+            at.has_changed = true;
+        }
+        Ok(())
     }
 
-    fn restore(&self, partition: &TopicPartition) -> anyhow::Result<At> {
+    fn restore(&mut self, partition: &TopicPartition) -> anyhow::Result<At> {
         let log = &self.runtime.log;
         let (first, _) = log.range(partition)?;
         let committed = log.committed(&self.runtime.group("correlate"), std::slice::from_ref(partition))?;
         let committed = committed.first().copied().flatten().unwrap_or(first);
         let settings = &self.runtime.settings.detect;
-        let stored: Option<State> = self.snapshots.get("correlate")?;
+        let stored: Option<State> = self.snapshots.get(STAGE)?;
         let (correlator, signals, told) = match stored {
             Some(state) => {
                 let correlator = state.correlator.resume(settings, self.partitions, i64::MIN)?;
                 tracing::info!(signals = state.signals, committed, "detection goes on from a snapshot");
+                self.recorded_time = self.recorded_time.max(state.recorded_time);
                 (correlator, state.signals.max(first), state.told)
             }
             None => (Correlator::new(settings.clone(), self.partitions, i64::MIN)?, first, BTreeMap::new()),
@@ -181,15 +198,17 @@ impl Stage<'_> {
         Ok(Outgoing { to: TopicPartition::new(runtime.topics.findings.as_str(), 0), record })
     }
 
-    fn snapshot(&mut self, every: Duration) -> anyhow::Result<()> {
-        let Some(at) = self.at.as_mut().filter(|at| at.has_changed && at.snapshot.elapsed() >= every) else {
-            return Ok(());
-        };
-        let state = State { correlator: at.correlator.clone(), signals: at.signals, told: at.told.clone() };
-        self.snapshots.put("correlate", at.signals, &state)?;
+    /// Begins to write a snapshot where one is due.
+    fn snapshot(&mut self, every: Duration) {
+        let is_writing = self.snapshots.is_writing();
+        let is_due = |at: &&mut At| at.has_changed && at.snapshot.elapsed() >= every && !is_writing;
+        let Some(at) = self.at.as_mut().filter(is_due) else { return };
+        let recorded_time = self.recorded_time;
+        let state =
+            State { correlator: at.correlator.clone(), signals: at.signals, told: at.told.clone(), recorded_time };
+        self.snapshots.begin(STAGE, at.signals, &state, tracing::Span::none());
         at.snapshot = Instant::now();
         at.has_changed = false;
-        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Stage `detect`: flows in, signals of the edge level out. Its state is a deterministic function of its partitions of the
 //! topic of flows and of the rounds that stage `correlate` tells; what it puts out twice is dropped by whoever reads it.
 
-use super::events::event;
-use super::snapshots::{Snapshots, generation};
+use super::health::Working;
+use super::snapshots::{Ended, Snapshots, generation};
 use super::{Runtime, Stop};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -21,12 +21,15 @@ use tradewind_transport::{
     Batch, Consumer, Event, Inputs, LogError, Outgoing, Producer, Record, Start, Subscription, TopicPartition,
 };
 
+const STAGE: &str = "detect";
+/// How long the end waits for snapshots to be written.
+const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 /// How long a poll waits for flows; rounds wait as long at most.
 const POLL: Duration = Duration::from_millis(20);
 /// Header: the generation of detection that a message belongs to.
 pub(super) const HEADER_GENERATION: &str = "tw-generation";
-/// Events that a partition holds for windows that are not open yet, at some 64 bytes each.
-const HELD_MAX: usize = 2_000_000;
+/// Events that all partitions of the topic together hold for windows that are not open yet, at some 15 bytes each.
+const HELD_MAX: usize = 12_000_000;
 
 /// A message of the topic of signals.
 #[derive(Debug, Serialize, Deserialize)]
@@ -36,8 +39,17 @@ pub(super) struct Signals {
     pub(super) signals: Vec<Signal>,
 }
 
-/// What a snapshot holds.
-#[derive(Serialize, Deserialize)]
+/// What a snapshot holds, for writing it without a copy.
+#[derive(Serialize)]
+struct StateOf<'a> {
+    partition: &'a Partition,
+    connect: &'a ConnectState,
+    flows: i64,
+    rounds: i64,
+}
+
+/// What a snapshot holds: the same fields.
+#[derive(Deserialize)]
 struct State {
     partition: Partition,
     connect: ConnectState,
@@ -49,8 +61,9 @@ struct State {
 /// Runs until it is told to stop.
 ///
 /// # Errors
-/// Of the log, or of the store of snapshots; the state is made again from the last snapshot.
-pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Result<()> {
+/// Of the log, or of snapshots that cannot be read; the state is made again from the last snapshot. One that cannot be written is
+/// told, and tried again.
+pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Working<'_>) -> anyhow::Result<()> {
     let lake = runtime.handle.block_on(Lake::open_or_create(runtime.lake.clone()))?;
     let generation = generation(&runtime.settings.detect, runtime.flow_partitions()?);
     let mut consumer = runtime.log.consumer(&Subscription::Group {
@@ -65,6 +78,7 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Resul
         generation,
         parts: BTreeMap::new(),
         rounds: None,
+        held_max: HELD_MAX / usize::try_from(runtime.flow_partitions()?.max(1)).unwrap_or(1),
         flows: FlowBatch::default(),
         connect: ConnectScratch::default(),
         policy: PolicyScratch::default(),
@@ -73,9 +87,11 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Resul
     loop {
         if stop.is_set() {
             stage.write()?;
-            return stage.snapshot(&mut *consumer, Duration::ZERO);
+            stage.last_snapshots(&mut *consumer);
+            return Ok(());
         }
         stage.step(&mut *consumer)?;
+        working.step(false);
     }
 }
 
@@ -108,6 +124,8 @@ struct Stage<'a> {
     generation: String,
     parts: BTreeMap<TopicPartition, Part>,
     rounds: Option<Box<dyn Consumer>>,
+    /// Events that one partition holds.
+    held_max: usize,
     flows: FlowBatch,
     connect: ConnectScratch,
     policy: PolicyScratch,
@@ -129,7 +147,10 @@ impl Stage<'_> {
         self.take_rounds()?;
         self.write()?;
         self.hold(consumer);
-        self.snapshot(consumer, Duration::from_secs(self.runtime.settings.detection.snapshot_s))
+        self.snapshot(Duration::from_secs(self.runtime.settings.detection.snapshot_s));
+        let ended = self.snapshots.ended(&self.runtime.health, STAGE);
+        self.settle(consumer, ended);
+        Ok(())
     }
 
     fn assign(&mut self, consumer: &mut dyn Consumer, partitions: Vec<TopicPartition>) -> anyhow::Result<()> {
@@ -167,7 +188,7 @@ impl Stage<'_> {
         if let Some(state) = stored
             && let Some(connect) = Connect::of(&state.connect)
         {
-            let partition = state.partition.resume(settings, HELD_MAX)?;
+            let partition = state.partition.resume(settings, self.held_max)?;
             let (flows, rounds) = (state.flows, state.rounds);
             tracing::info!(partition = %name, flows, "detection goes on from a snapshot");
             return Ok(Part::new(partition, connect, flows, rounds));
@@ -181,7 +202,7 @@ impl Stage<'_> {
         let partitions = u32::try_from(runtime.flow_partitions()?.max(1)).unwrap_or(1);
         connect.connections_max = (connect.connections_max / partitions).max(1);
         connect.edges_max = (connect.edges_max / partitions).max(1);
-        Ok(Part::new(Partition::new(settings, HELD_MAX)?, Connect::new(connect), first, 0))
+        Ok(Part::new(Partition::new(settings, self.held_max)?, Connect::new(connect), first, 0))
     }
 
     fn take(&mut self, batch: &Batch) -> anyhow::Result<()> {
@@ -203,9 +224,7 @@ impl Stage<'_> {
             if !header.is_idle {
                 part.partition.watermark(&raw, i64::MIN, &mut signals);
             }
-            for row in 0..self.flows.len() {
-                part.partition.event(&event(&self.flows, row), &mut signals);
-            }
+            part.partition.flows(&self.flows, &mut signals);
             if let Some(watermark) = header.watermark {
                 part.partition.watermark(&raw, watermark, &mut signals);
             }
@@ -253,10 +272,12 @@ impl Stage<'_> {
             counters.late.add(statistics.late.saturating_sub(part.late));
             counters.forced.add(statistics.forced.saturating_sub(part.forced));
             (part.late, part.forced) = (statistics.late, statistics.forced);
-            let is_full = statistics.held > HELD_MAX as u64 * 2;
+            let held_max = self.held_max as u64;
+            // Above its limit it asks for windows to be closed; what is on its way until then is still held.
+            let is_full = statistics.held > held_max + held_max / 4;
             if is_full && !part.is_paused {
                 consumer.pause(std::slice::from_ref(name));
-            } else if part.is_paused && statistics.held < HELD_MAX as u64 {
+            } else if part.is_paused && statistics.held < held_max {
                 consumer.resume(std::slice::from_ref(name));
             } else {
                 continue;
@@ -285,32 +306,60 @@ impl Stage<'_> {
         Ok(())
     }
 
-    /// Writes snapshots that are due. What they cover is in the log of signals already.
-    fn snapshot(&mut self, consumer: &mut dyn Consumer, every: Duration) -> anyhow::Result<()> {
-        let mut inputs = Inputs::default();
-        for (name, part) in &mut self.parts {
-            if !part.has_changed || part.snapshot.elapsed() < every {
-                continue;
-            }
-            let _span = tracing::info_span!("detect.snapshot", partition = name.partition).entered();
-            let state = State {
-                partition: part.partition.clone(),
-                connect: part.connect.state(),
-                flows: part.flows,
-                rounds: part.rounds,
-            };
-            let written = self.snapshots.put(&state_name(name), part.flows, &state)?;
-            self.runtime.counters.detect.snapshot_bytes.add(written.bytes_out);
+    /// Begins to write a snapshot that is due: one at a time, so that their bytes take little memory. What it covers is in the log
+    /// of signals already.
+    fn snapshot(&mut self, every: Duration) {
+        if self.snapshots.is_writing() {
+            return;
+        }
+        let due = self.parts.iter_mut().filter(|(_, part)| part.has_changed && part.snapshot.elapsed() >= every);
+        if let Some((name, part)) = due.min_by_key(|(_, part)| part.snapshot) {
+            let of = state_name(name);
+            let connect = part.connect.state();
+            let state =
+                StateOf { partition: &part.partition, connect: &connect, flows: part.flows, rounds: part.rounds };
+            let span = tracing::info_span!("detect.snapshot", partition = name.partition);
+            self.snapshots.begin(&of, part.flows, &state, span);
             part.snapshot = Instant::now();
             part.has_changed = false;
-            inputs.next.push((name.clone(), part.flows));
+        }
+    }
+
+    /// Notes what was written, and tries again what could not be.
+    fn settle(&mut self, consumer: &mut dyn Consumer, ended: Vec<Ended>) {
+        let mut inputs = Inputs::default();
+        for Ended { of, position, written } in ended {
+            let part = self.parts.iter_mut().find(|(name, _)| state_name(name) == of);
+            match (written, part) {
+                (Some(written), Some((name, _))) => {
+                    self.runtime.counters.detect.snapshot_bytes.add(written.bytes_out);
+                    inputs.next.push((name.clone(), position));
+                }
+                (None, Some((_, part))) => part.has_changed = true,
+                // It is another's by now.
+                (_, None) => {}
+            }
         }
         if !inputs.next.is_empty()
             && let Err(error) = consumer.commit(&inputs)
         {
             tracing::debug!(%error, "offsets of the group were not noted");
         }
-        Ok(())
+    }
+
+    /// Writes what changed since the last snapshots, as far as that is quick.
+    fn last_snapshots(&mut self, consumer: &mut dyn Consumer) {
+        let begun = Instant::now();
+        loop {
+            let left = LAST_SNAPSHOT_MAX.saturating_sub(begun.elapsed());
+            let ended = self.snapshots.wait(left, &self.runtime.health, STAGE);
+            let is_well = ended.iter().all(|ended| ended.written.is_some());
+            self.settle(consumer, ended);
+            if !is_well || left.is_zero() || self.parts.values().all(|part| !part.has_changed) {
+                return;
+            }
+            self.snapshot(Duration::ZERO);
+        }
     }
 }
 

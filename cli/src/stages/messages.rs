@@ -2,10 +2,11 @@
 
 use super::raw::{Rejected, Took};
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use tradewind_formats::contract::Decoded;
-use tradewind_model::flow::{END_TIME, OBSERVER, SOURCE};
+use tradewind_model::flow::{END_TIME, INGEST_TIME, OBSERVER, SOURCE};
 use tradewind_model::time::MINUTE;
 use tradewind_model::{Finding, NULL_CODE};
 use tradewind_storage::{Coverage, DeadLetter};
@@ -86,10 +87,22 @@ pub(crate) struct CoverageRow {
     pub(crate) bytes_in: i64,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) gap_reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) lag_us: Option<i64>,
 }
 
 /// What tells rows of coverage apart: minute, format, observer, reason of a gap.
 type Cell = (i64, String, Option<String>, Option<String>);
+
+/// What is counted of a cell.
+#[derive(Default)]
+struct Counted {
+    flows: i64,
+    gaps: i64,
+    rejected: i64,
+    bytes_in: i64,
+    lag_us: Option<i64>,
+}
 
 impl CoverageRow {
     pub(super) fn into_coverage(self) -> Coverage {
@@ -103,48 +116,55 @@ impl CoverageRow {
             gap_reason: self.gap_reason,
             rejected: Some(self.rejected),
             bytes_in: Some(self.bytes_in),
+            lag_us: self.lag_us,
         }
     }
 
     /// Flows and gaps by their own minute; rejects and bytes by the minute of receipt, for what has no time of its own.
     pub(super) fn of(decoded: &Decoded, took: &[Took], position: &str) -> Vec<Self> {
-        let mut cells: BTreeMap<Cell, [i64; 4]> = BTreeMap::new();
+        let mut cells: BTreeMap<Cell, Counted> = BTreeMap::new();
         let minute = |time: i64| time.div_euclid(MINUTE) * MINUTE;
         let flows = &decoded.flows;
         let [sources, observers] = [SOURCE, OBSERVER].map(|column| flows.text(column));
-        let mut rows: BTreeMap<(i64, u32, u32), i64> = BTreeMap::new();
+        let [ends, received] = [END_TIME, INGEST_TIME].map(|column| flows.num(column));
+        let mut rows: HashMap<_, (i64, Option<i64>), RandomState> = HashMap::default();
         for row in 0..flows.len() {
-            let time = minute(flows.num(END_TIME).get(row).unwrap_or_default());
-            *rows.entry((time, sources.code(row), observers.code(row))).or_default() += 1;
+            let end = ends.get(row);
+            let key = (minute(end.unwrap_or_default()), sources.code(row), observers.code(row));
+            let (count, lag) = rows.entry(key).or_default();
+            *count += 1;
+            *lag = (*lag).max(end.zip(received.get(row)).map(|(end, received)| received.saturating_sub(end)));
         }
-        for ((time, source, observer), count) in rows {
+        for ((time, source, observer), (count, lag)) in rows {
             let source = sources.dictionary().get(source).unwrap_or_default().to_owned();
             let observer = (observer != NULL_CODE).then(|| observers.dictionary().get(observer)).flatten();
-            cells.entry((time, source, observer.map(str::to_owned), None)).or_default()[0] += count;
+            let cell = cells.entry((time, source, observer.map(str::to_owned), None)).or_default();
+            cell.flows += count;
+            cell.lag_us = cell.lag_us.max(lag);
         }
         for (observer, time, reason, count) in decoded.gaps.iter() {
             let source = took.iter().find_map(|took| took.source).unwrap_or_default().to_owned();
             let cell = (minute(time), source, observer.map(str::to_owned), Some(reason.to_owned()));
-            cells.entry(cell).or_default()[1] += i64::try_from(count).unwrap_or(i64::MAX);
+            cells.entry(cell).or_default().gaps += i64::try_from(count).unwrap_or(i64::MAX);
         }
         for took in took {
             let source = took.source.unwrap_or("unknown").to_owned();
             let cell = cells.entry((minute(took.received_time), source, took.observer.clone(), None)).or_default();
-            cell[2] += i64::try_from(took.counts.rejected).unwrap_or(i64::MAX);
-            cell[3] += i64::try_from(took.bytes).unwrap_or(i64::MAX);
+            cell.rejected += i64::try_from(took.counts.rejected).unwrap_or(i64::MAX);
+            cell.bytes_in += i64::try_from(took.bytes).unwrap_or(i64::MAX);
         }
-        let row =
-            |((minute, source, observer, gap_reason), [flows, gaps, rejected, bytes_in]): (Cell, [i64; 4])| Self {
-                minute,
-                source,
-                observer,
-                position: position.to_owned(),
-                flows,
-                gaps,
-                rejected,
-                bytes_in,
-                gap_reason,
-            };
+        let row = |((minute, source, observer, gap_reason), counted): (Cell, Counted)| Self {
+            minute,
+            source,
+            observer,
+            position: position.to_owned(),
+            flows: counted.flows,
+            gaps: counted.gaps,
+            rejected: counted.rejected,
+            bytes_in: counted.bytes_in,
+            gap_reason,
+            lag_us: counted.lag_us,
+        };
         cells.into_iter().map(row).collect()
     }
 }

@@ -8,7 +8,7 @@ mod collect;
 mod correlate;
 mod counters;
 mod detect;
-mod events;
+mod framing;
 mod health;
 mod messages;
 mod normalise;
@@ -20,6 +20,7 @@ mod store;
 mod supervise;
 mod tell;
 pub(crate) mod topics;
+mod watched;
 
 pub(crate) use counters::Counters;
 pub(crate) use health::Health;

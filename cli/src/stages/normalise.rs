@@ -2,12 +2,14 @@
 //! letters, counts to the coverage. What it makes of a raw record depends on that record, the settings and the inventory
 //! alone. Outputs and the offsets of the inputs are one transaction.
 
+use super::health::Working;
 use super::messages::{CoverageRow, DeadLetterRow, chunks};
 use super::progress::Progress;
 use super::raw::RawDecoder;
 use super::{Runtime, Stop};
 use anyhow::Context as _;
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -32,14 +34,14 @@ const MESSAGE_ROWS: usize = 16 * 1024;
 ///
 /// # Errors
 /// Of the log; what was not committed is read again by whoever comes next.
-pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Result<()> {
+pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Working<'_>) -> anyhow::Result<()> {
     let topics = runtime.raw_topics();
     let mut consumer = runtime.log.consumer(&Subscription::Group {
         group: runtime.group("normalise"),
         member: member.to_owned(),
         topics: topics.keys().cloned().collect(),
     })?;
-    let producer = runtime.log.producer(&runtime.producer("normalise", member))?;
+    let producer = runtime.log.producer_of_compressed(&runtime.producer("normalise", member))?;
     let mut stage = Stage {
         runtime,
         topics,
@@ -58,6 +60,7 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Resul
             return Ok(());
         }
         stage.step(&mut *consumer)?;
+        working.step(stage.since.is_some());
     }
 }
 
@@ -271,18 +274,19 @@ impl Maker<'_> {
     }
 }
 
-/// The rows of each partition of the topic of flows: both ways between two entities are in one.
-fn by_partition(flows: &FlowBatch, partitions: i32) -> BTreeMap<i32, Vec<u32>> {
-    let mut rows: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
-    let mut known: HashMap<(u32, u32), i32> = HashMap::new();
+/// The rows of each partition of the topic of flows that has any: both ways between two entities are in one.
+fn by_partition(flows: &FlowBatch, partitions: i32) -> impl Iterator<Item = (i32, Vec<u32>)> {
+    let partitions = partitions.max(1);
+    let mut rows: Vec<Vec<u32>> = vec![Vec::new(); usize::try_from(partitions).unwrap_or(1)];
+    let mut known: HashMap<(u32, u32), u32, RandomState> = HashMap::default();
     let [sources, destinations] = [SRC_ENTITY, DST_ENTITY].map(|column| flows.text(column).codes(flows.len()));
     let name = |column, code| flows.text(column).dictionary().get(code).unwrap_or_default();
     for (row, pair) in (0u32..).zip(sources.iter().copied().zip(destinations.iter().copied())) {
         let partition = *known.entry(pair).or_insert_with(|| {
             let shard = virtual_shard(name(SRC_ENTITY, pair.0), name(DST_ENTITY, pair.1));
-            i32::from(shard) % partitions.max(1)
+            u32::from(shard) % partitions.unsigned_abs()
         });
-        rows.entry(partition).or_default().push(row);
+        rows[partition as usize].push(row);
     }
-    rows
+    (0..).zip(rows).filter(|(_, rows)| !rows.is_empty())
 }

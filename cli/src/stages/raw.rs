@@ -1,14 +1,16 @@
 //! Raw records to decoded flows: unpacks, chooses the format, decodes, and marks each row with where it is from. It knows
 //! no log but the records that it is given.
 
-use std::io::{Cursor, Read as _};
+use super::framing::{as_lines, unpack};
+use std::io::Cursor;
 use std::sync::Arc;
 use tradewind_formats::aws_vpc::decode_parquet;
 use tradewind_formats::contract::{Counts, Decoded, Reason, Reject};
 use tradewind_formats::detect::{Chosen, FormatChoice, Framing as Cut, HEAD_BYTES, UnknownFormat, choose, segments};
 use tradewind_formats::framing::{ChunkSizes, Piece, Records};
-use tradewind_formats::unpack::{Limits, Packing, UnpackError, Unpacked};
-use tradewind_model::flow::{OBSERVER, POSITION, POSITION_INDEX, POSITION_OFFSET};
+use tradewind_formats::unpack::Packing;
+use tradewind_model::field::TextCol;
+use tradewind_model::flow::{DST_NETWORK, OBSERVER, POSITION, POSITION_INDEX, POSITION_OFFSET, SRC_NETWORK};
 use tradewind_model::{FlowBatch, NULL_CODE};
 use tradewind_transport::envelope::{Framing, RawEnvelope};
 use tradewind_transport::{Received, Record};
@@ -17,8 +19,6 @@ use tradewind_transport::{Received, Record};
 const PARQUET_ROWS: usize = 64 * 1024;
 /// The longest value that is decoded without being cut into chunks.
 const PLAIN_BYTES_MAX: usize = 8 << 20;
-/// The longest value after unpacking.
-const UNPACKED_BYTES_MAX: u64 = 256 << 20;
 
 /// A rejected record with what is known of its origin.
 #[derive(Debug)]
@@ -248,7 +248,7 @@ impl RawDecoder {
             return rejected(&mut self.decoded, Reason::CorruptInput, error.to_string());
         }
         for part in parts {
-            append(&mut self.decoded, part);
+            self.decoded.append(part);
         }
     }
 
@@ -271,7 +271,11 @@ impl RawDecoder {
             }
             flows.fill_num(POSITION_OFFSET, from, at.offset);
             if let Some(observer) = &envelope.observer {
-                fill_absent(flows, from, observer);
+                fill_absent(flows, OBSERVER, from, observer);
+            }
+            if let Some(network) = &envelope.network {
+                fill_absent(flows, SRC_NETWORK, from, network);
+                fill_absent(flows, DST_NETWORK, from, network);
             }
         }
         Took {
@@ -310,113 +314,20 @@ impl At {
     }
 }
 
-/// What the collector says of the observer stands where the log says nothing.
-fn fill_absent(flows: &mut FlowBatch, from: usize, observer: &str) {
+/// What the collector says stands where the log says nothing.
+fn fill_absent(flows: &mut FlowBatch, target: TextCol, from: usize, text: &str) {
     let to = flows.len();
-    let column = flows.text_mut(OBSERVER);
+    let column = flows.text_mut(target);
     if (from..to).all(|row| column.code(row) == NULL_CODE) {
-        flows.fill_text(OBSERVER, from, observer);
+        flows.fill_text(target, from, text);
         return;
     }
-    let code = column.intern(observer);
+    let code = column.intern(text);
     for row in from..to {
         if column.code(row) == NULL_CODE {
             column.set(row, code);
         }
     }
-}
-
-/// Moves the rows of a part behind those that are there.
-fn append(decoded: &mut Decoded, mut part: Decoded) {
-    if decoded.flows.is_empty() && decoded.rejects.is_empty() {
-        part.counts.add(decoded.counts);
-        *decoded = part;
-        return;
-    }
-    let (from, rows) = (decoded.flows.len(), part.flows.len());
-    decoded.flows.extend_rows(rows);
-    let columns: Vec<_> = part.flows.columns().collect();
-    for (_, field) in columns {
-        if let Some(column) = tradewind_model::flow::text_column(field.name) {
-            if part.flows.text(column).constant(rows) == Some(NULL_CODE) {
-                continue;
-            }
-            for row in 0..rows {
-                let code = match part.flows.text(column).get(row) {
-                    Some(text) => decoded.flows.text_mut(column).intern(text),
-                    None => NULL_CODE,
-                };
-                decoded.flows.text_mut(column).set(from + row, code);
-            }
-        } else if let Some(column) = tradewind_model::flow::num_column(field.name) {
-            if part.flows.num(column).constant(rows) == Some(tradewind_model::NULL_NUM) {
-                continue;
-            }
-            for row in 0..rows {
-                let value = part.flows.num(column).raw(row);
-                decoded.flows.num_mut(column).set(from + row, value);
-            }
-        }
-    }
-    decoded.rejects.append(&mut part.rejects);
-    decoded.counts.add(part.counts);
-}
-
-/// Unpacks a value, all of it or nothing.
-fn unpack(value: bytes::Bytes) -> Result<Vec<u8>, (Reason, String)> {
-    let mut all = Vec::new();
-    let read = Unpacked::new(Cursor::new(value), Limits::default())
-        .and_then(|unpacked| unpacked.take(UNPACKED_BYTES_MAX + 1).read_to_end(&mut all));
-    match read {
-        Ok(bytes) if bytes as u64 > UNPACKED_BYTES_MAX => {
-            Err((Reason::DecompressionLimit, format!("the value unpacks to more than {UNPACKED_BYTES_MAX} bytes")))
-        }
-        Ok(_) => Ok(all),
-        Err(error) => {
-            let reason = match UnpackError::of(&error) {
-                Some(UnpackError::Truncated { .. }) => Reason::TruncatedInput,
-                Some(UnpackError::Limit { .. }) => Reason::DecompressionLimit,
-                Some(UnpackError::Corrupt { .. }) | None => Reason::CorruptInput,
-            };
-            Err((reason, error.to_string()))
-        }
-    }
-}
-
-/// A value whose records do not end at line feeds, as lines: each byte stays in its place, so that places still hold.
-fn as_lines(value: &[u8], framing: Framing) -> Result<Vec<u8>, String> {
-    let mut lines = value.to_vec();
-    let blank = |byte: &mut u8| {
-        if matches!(*byte, b'\n' | b'\r') {
-            *byte = b' ';
-        }
-    };
-    if framing == Framing::One {
-        // JSON may be spread over lines; all other records are lines themselves.
-        if value.trim_ascii_start().starts_with(b"{") {
-            lines.iter_mut().for_each(blank);
-        }
-        return Ok(lines);
-    }
-    let text = std::str::from_utf8(value).map_err(|_| "the value is not UTF-8, and so no JSON array".to_owned())?;
-    let elements: Vec<&serde_json::value::RawValue> =
-        serde_json::from_str(text).map_err(|error| format!("the value is not a JSON array: {error}"))?;
-    let base = text.as_ptr() as usize;
-    let mut end = 0;
-    for element in elements {
-        let element = element.get();
-        let start = element.as_ptr() as usize - base;
-        lines[end..start].fill(b' ');
-        end = start + element.len();
-        lines[start..end].iter_mut().for_each(blank);
-        // A comma or the closing bracket follows.
-        if let Some(behind) = lines.get_mut(end) {
-            *behind = b'\n';
-            end += 1;
-        }
-    }
-    lines[end..].fill(b' ');
-    Ok(lines)
 }
 
 #[cfg(test)]
@@ -448,6 +359,15 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_in_the_space_that_the_envelope_names() {
+        let decoder = take(LINE, &RawEnvelope { network: Some("vpc-1".into()), ..RawEnvelope::default() });
+        let flows = &decoder.decoded.flows;
+        assert_eq!(flows.text(SRC_NETWORK).get(0), Some("vpc-1"));
+        assert_eq!(flows.text(DST_NETWORK).get(0), Some("vpc-1"));
+        assert_eq!(take(LINE, &RawEnvelope::default()).decoded.flows.text(SRC_NETWORK).get(0), None);
+    }
+
+    #[test]
     fn a_preamble_tells_the_layout_and_is_no_record() {
         let header = "srcaddr dstaddr srcport dstport protocol start end action log-status version\n";
         let line = "10.0.0.1 10.0.0.2 40000 443 6 1700000000 1700000060 ACCEPT OK 5\n";
@@ -467,20 +387,6 @@ mod tests {
         assert_eq!(cut.decoded.flows.len(), 0);
         assert_eq!(cut.rejected.len(), 1);
         assert_eq!(cut.took[0].counts, Counts { records: 1, rejected: 1, ..Counts::default() });
-    }
-
-    #[test]
-    fn arrays_and_single_records_keep_their_places() {
-        let check = |value: &str, framing, expected: Result<&str, ()>| {
-            let lines = as_lines(value.as_bytes(), framing).map_err(|_| ());
-            assert_eq!(lines.map(|lines| String::from_utf8(lines).unwrap()), expected.map(str::to_owned), "{value}");
-        };
-        check("[{\"a\":\n1},{\"b\":2}]", Framing::JsonArray, Ok(" {\"a\": 1}\n{\"b\":2}\n"));
-        check(" [ 1 , [2,\n3] ] ", Framing::JsonArray, Ok("   1\n  [2, 3]\n  "));
-        check("[]", Framing::JsonArray, Ok("  "));
-        check("[1,", Framing::JsonArray, Err(()));
-        check("{\n\"a\": 1\n}\n", Framing::One, Ok("{ \"a\": 1 } "));
-        check("a b\n", Framing::One, Ok("a b\n"));
     }
 
     #[test]

@@ -1,21 +1,24 @@
-//! Snapshots of the state of detection: how it becomes bytes, and which ones belong to which settings.
+//! Snapshots of the state of detection: how it becomes bytes, which ones belong to which settings, and what is said when one
+//! cannot be written. They are written beside the stage, which a store that is slow or away does not hold up.
 
+use super::Health;
+use super::tell::said;
 use anyhow::Context as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span};
 use tradewind_detect::{DETECTOR_VERSION, Settings};
 use tradewind_storage::Lake;
 use tradewind_storage::state::{StateStore, Written};
 
-/// The snapshots of one generation of detection: states that were made with the same settings, by the same version of the
-/// detectors, over the same partitions. With others, everything is learnt anew from the log.
-#[derive(Clone, Debug)]
-pub(super) struct Snapshots {
-    store: StateStore,
-    handle: Handle,
-    generation: String,
-}
+/// A snapshot that is not written within this time is given up; the next one is tried.
+const WRITE_MAX: Duration = Duration::from_secs(120);
+/// How often it is said that snapshots cannot be written.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 
 /// What the messages and states of detection depend on beside their input.
 pub(super) fn generation(settings: &Settings, partitions: i32) -> String {
@@ -23,21 +26,114 @@ pub(super) fn generation(settings: &Settings, partitions: i32) -> String {
     blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
 }
 
+/// The snapshots of one generation of detection: states that were made with the same settings, by the same version of the
+/// detectors, over the same partitions. With others, everything is learnt anew from the log.
+#[derive(Debug)]
+pub(super) struct Snapshots {
+    store: StateStore,
+    handle: Handle,
+    generation: String,
+    writing: BTreeMap<String, Writing>,
+    /// When it was said last that one could not be written.
+    said: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Writing {
+    position: i64,
+    task: JoinHandle<anyhow::Result<Written>>,
+}
+
+/// A snapshot that was written, or could not be.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) of: String,
+    pub(super) position: i64,
+    /// None: it could not, and the next one is to be tried.
+    pub(super) written: Option<Written>,
+}
+
 impl Snapshots {
     pub(super) fn open(lake: &Lake, handle: &Handle, generation: String) -> anyhow::Result<Self> {
-        Ok(Self { store: lake.state_store()?, handle: handle.clone(), generation })
+        Ok(Self {
+            store: lake.state_store()?,
+            handle: handle.clone(),
+            generation,
+            writing: BTreeMap::new(),
+            said: None,
+        })
     }
 
     fn name(&self, of: &str) -> String {
         format!("{}/{of}", self.generation)
     }
 
-    /// Writes the state of `of` as it is at `position`.
-    pub(super) fn put<T: Serialize>(&self, of: &str, position: i64, state: &T) -> anyhow::Result<Written> {
-        let bytes = postcard::to_stdvec(state).context("failed to encode a snapshot")?;
-        let name = self.name(of);
-        let put = self.store.put(&name, position, &bytes);
-        self.handle.block_on(put).with_context(|| format!("failed to write the snapshot of {of}"))
+    /// Whether one is being written.
+    pub(super) fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
+    }
+
+    /// Begins to write the state of `of` as it is at `position`; none of it is being written.
+    pub(super) fn begin<T: Serialize>(&mut self, of: &str, position: i64, state: &T, span: Span) {
+        let (store, name) = (self.store.clone(), self.name(of));
+        // Bytes at once: they take less time and less memory than a copy of the state to write from.
+        let bytes = postcard::to_stdvec(state);
+        let write = async move {
+            let bytes = bytes?;
+            let put = store.put(&name, position, &bytes);
+            let written = tokio::time::timeout(WRITE_MAX, put).await;
+            Ok(written.with_context(|| format!("it took longer than {} s", WRITE_MAX.as_secs()))??)
+        };
+        let task = self.handle.spawn(write.instrument(span));
+        self.writing.insert(of.to_owned(), Writing { position, task });
+    }
+
+    /// Those that ended since it was last asked. What failed is said to whoever reads the log, and to whoever asks how the stage is.
+    pub(super) fn ended(&mut self, health: &Health, stage: &str) -> Vec<Ended> {
+        let names: Vec<String> =
+            self.writing.iter().filter(|(_, writing)| writing.task.is_finished()).map(|(of, _)| of.clone()).collect();
+        names.into_iter().filter_map(|of| self.end(of, health, stage)).collect()
+    }
+
+    /// Waits for all that are being written, no longer than this.
+    pub(super) fn wait(&mut self, within: Duration, health: &Health, stage: &str) -> Vec<Ended> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline && self.writing.values().any(|writing| !writing.task.is_finished()) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.ended(health, stage)
+    }
+
+    fn end(&mut self, of: String, health: &Health, stage: &str) -> Option<Ended> {
+        let Writing { position, task } = self.writing.remove(&of)?;
+        let written = match self.handle.block_on(task).context("it was stopped by a bug").flatten() {
+            Ok(written) => Some(written),
+            Err(error) => {
+                self.say(&of, &error, health, stage);
+                None
+            }
+        };
+        // Where one could be written, others can: their place is the same.
+        if written.is_some() {
+            health.restore(stage);
+            if self.said.take().is_some() {
+                tracing::info!(stage, "the state of detection is written again");
+            }
+        }
+        Some(Ended { of, position, written })
+    }
+
+    fn say(&mut self, of: &str, error: &anyhow::Error, health: &Health, stage: &str) {
+        let what = format!(
+            "the state of detection cannot be written ({}); it is tried again, and detection goes on: after a restart it \
+             reads again what came since the last state that was written",
+            said(error.as_ref())
+        );
+        if self.said.is_none_or(|said| said.elapsed() >= SAY_AGAIN) {
+            self.said = Some(Instant::now());
+            tracing::warn!(stage, of, "{what}");
+        }
+        health.degrade(stage, what);
     }
 
     /// The newest state of `of`, if there is one.
@@ -52,6 +148,15 @@ impl Snapshots {
                 tracing::warn!(of, %error, "a snapshot cannot be read; everything is learnt anew from the log");
                 Ok(None)
             }
+        }
+    }
+}
+
+impl Drop for Snapshots {
+    fn drop(&mut self) {
+        // Whoever goes on writes its own; what these leave is tidied away by it.
+        for writing in self.writing.values() {
+            writing.task.abort();
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Stage `store`: flows, dead letters, coverage and findings into the lake, each record once. What was committed is known
 //! from the lake alone; the offsets of the group are for displays of lag.
 
+use super::health::Working;
 use super::messages::{CoverageRow, DeadLetterRow, FindingMessage};
 use super::tell::needs_person;
 use super::{Runtime, Stop};
@@ -29,7 +30,7 @@ const SMALL_ROWS_MAX: usize = 100_000;
 ///
 /// # Errors
 /// Of the log or the lake; what was not committed is read again by whoever comes next.
-pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Result<()> {
+pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Working<'_>) -> anyhow::Result<()> {
     let topics = &runtime.topics;
     let lake = runtime.handle.block_on(Lake::open_or_create(runtime.lake.clone()))?;
     let mut sinks = HashMap::new();
@@ -66,6 +67,7 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop) -> anyhow::Resul
             return stage.commit(&mut *consumer);
         }
         stage.step(&mut *consumer)?;
+        working.step(stage.since.is_some());
     }
 }
 

@@ -1,5 +1,7 @@
 //! Begins stages, begins them anew after what may pass, and ends the process after what needs a person.
 
+use super::health::Working;
+use super::tell::{NeedsPerson, said};
 use super::{Runtime, Stop, collect, correlate, detect, normalise, store};
 use clap::ValueEnum;
 use serde::Deserialize;
@@ -85,13 +87,14 @@ fn supervise(name: &str, stage: Stage, member: &str, runtime: &Arc<Runtime>, sto
     let mut pause = PAUSE_MIN;
     loop {
         let begun = Instant::now();
-        runtime.health.clear(name);
+        let mut working = Working::new(&runtime.health, name);
+        let working = &mut working;
         let ended = catch_unwind(AssertUnwindSafe(|| match stage {
-            Stage::Collect => collect::run(runtime, stop),
-            Stage::Normalise => normalise::run(runtime, member, stop),
-            Stage::Store => store::run(runtime, member, stop),
-            Stage::Detect => detect::run(runtime, member, stop),
-            Stage::Correlate => correlate::run(runtime, member, stop),
+            Stage::Collect => collect::run(runtime, stop, working),
+            Stage::Normalise => normalise::run(runtime, member, stop, working),
+            Stage::Store => store::run(runtime, member, stop, working),
+            Stage::Detect => detect::run(runtime, member, stop, working),
+            Stage::Correlate => correlate::run(runtime, member, stop, working),
         }))
         .unwrap_or_else(|_| Err(anyhow::anyhow!("it stopped by a fault of the program: this is a bug")));
         let error = match ended {
@@ -103,19 +106,19 @@ fn supervise(name: &str, stage: Stage, member: &str, runtime: &Arc<Runtime>, sto
         };
         if stop.is_set() {
             // What was not committed is read again after the next start.
-            tracing::warn!(stage = name, error = format!("{error:#}"), "ended before all was written");
+            tracing::warn!(stage = name, error = said(error.as_ref()), "ended before all was written");
             return None;
         }
         if kind(&error) == ErrorKind::Fatal {
-            runtime.health.set(name, format!("{error:#}"));
+            runtime.health.set(name, said(error.as_ref()));
             stop.set();
             return Some(Failed { stage: name.to_owned(), error });
         }
         if begun.elapsed() >= SOUND {
             pause = PAUSE_MIN;
         }
-        runtime.health.set(name, format!("{error:#}"));
-        tracing::warn!(stage = name, error = format!("{error:#}"), "begins again in {} ms", pause.as_millis());
+        runtime.health.set(name, said(error.as_ref()));
+        tracing::warn!(stage = name, error = said(error.as_ref()), "begins again in {} ms", pause.as_millis());
         stop.wait(pause);
         if stop.is_set() {
             return None;
@@ -133,7 +136,7 @@ fn kind(error: &anyhow::Error) -> ErrorKind {
         if let Some(LakeError::Schema { .. } | LakeError::NoConditionalPut { .. }) = cause.downcast_ref::<LakeError>() {
             return ErrorKind::Fatal;
         }
-        if cause.is::<super::tell::NeedsPerson>() {
+        if cause.is::<NeedsPerson>() {
             return ErrorKind::Fatal;
         }
     }

@@ -110,8 +110,10 @@ pub(crate) fn check(log: &dyn Log, wanted: &[TopicSpec], others: &[String]) -> a
             }
             _ => {}
         }
-        if topic.message_bytes_max.is_some_and(|bytes| bytes < 64 * 1024) {
-            faults.push(format!("topic `{name}` takes records of less than 64 KiB: set max.message.bytes"));
+        if let Some(bytes) = topic.message_bytes_max.filter(|&bytes| bytes < 64 * 1024) {
+            faults.push(format!(
+                "topic `{name}` takes no more than {bytes} bytes at once: set max.message.bytes to 65536 or more"
+            ));
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(LogError::Topics { detail: faults.join("\n") }.into()) }

@@ -109,6 +109,23 @@ impl EdgeShard {
         (self.network.edge(Edge { source, destination, port: Port::of(event) }), kinds)
     }
 
+    /// As [`Self::foretell`], of ends whose numbers are known.
+    pub(crate) fn foretell_known(
+        &mut self,
+        event: &FlowEvent<'_>,
+        ends: [u32; 2],
+        kinds: [EntityKind; 2],
+    ) -> (u32, [EntityKind; 2]) {
+        self.network.foretell_kind(ends[0], kinds[0]);
+        self.network.foretell_kind(ends[1], kinds[1]);
+        (self.network.edge(Edge { source: ends[0], destination: ends[1], port: Port::of(event) }), kinds)
+    }
+
+    /// Number of an entity.
+    pub(crate) fn foretell_entity(&mut self, name: &str, kind: EntityKind) -> u32 {
+        self.network.foretell(name, kind)
+    }
+
     /// What is known of an edge that has a number.
     pub(crate) fn standing(&self, number: u32) -> Standing {
         let place = number as usize;
@@ -136,11 +153,12 @@ impl EdgeShard {
         broken_rule: Option<&str>,
         window: i64,
         common: &Common,
+        notices: &mut Vec<Notice>,
     ) {
         let edge = self.network.edge_of(number);
         self.network.meet(edge.source, kinds[0]);
         self.network.meet(edge.destination, kinds[1]);
-        self.add(number, counts, broken_rule, window, common, &mut Vec::new());
+        self.add(number, counts, broken_rule, window, common, notices);
     }
 
     fn add(

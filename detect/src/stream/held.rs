@@ -1,16 +1,20 @@
-//! Flows of windows that are not open yet: kept as numbers, 48 bytes each, until their window is; and what was told of them
-//! early, so that it is told once.
+//! Flows of windows that are not open yet: kept as numbers, some 15 bytes each, until their window is; and what was told of
+//! them early, so that it is told once.
 
+use super::pages::Pages;
+use super::sorted;
 use crate::edges::Standing;
 use crate::report::EdgeCounts;
+use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::RangeBounds;
 use tradewind_model::entity::EntityKind;
 
 /// A held flow. Its edge has a number in the shard.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct HeldFlow {
+    /// In a window's list the difference to the flow before.
     time: i64,
     flows: i64,
     bytes_out: i64,
@@ -72,6 +76,14 @@ impl HeldFlow {
     }
 }
 
+/// The flows of a window.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Window {
+    flows: Pages,
+    /// Time of the last one.
+    last: i64,
+}
+
 /// What was told early of an edge in one window.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Told {
@@ -83,15 +95,17 @@ struct Told {
 /// All held flows of a partition.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Held {
-    windows: BTreeMap<i64, Vec<HeldFlow>>,
+    windows: BTreeMap<i64, Window>,
     count: usize,
     /// Rules that were ever broken, by number.
     rules: Vec<String>,
     rule_numbers: BTreeMap<String, u32>,
     /// Per edge number, in the order of being told.
-    told: BTreeMap<u32, Vec<Told>>,
+    #[serde(serialize_with = "sorted::map")]
+    told: HashMap<u32, Vec<Told>, RandomState>,
     /// Window, edge and rule of breaches that were told.
-    breaches: BTreeSet<(i64, u32, u32)>,
+    #[serde(serialize_with = "sorted::set")]
+    breaches: HashSet<(i64, u32, u32), RandomState>,
 }
 
 impl Held {
@@ -102,7 +116,7 @@ impl Held {
 
     /// Flows held of these windows.
     pub(super) fn count_of(&self, windows: impl RangeBounds<i64>) -> usize {
-        self.windows.range(windows).map(|(_, flows)| flows.len()).sum()
+        self.windows.range(windows).map(|(_, window)| window.flows.len()).sum()
     }
 
     /// Which of these windows have flows, ascending.
@@ -119,7 +133,10 @@ impl Held {
         broken_rule: Option<&str>,
     ) -> bool {
         let rule = broken_rule.map_or(0, |rule| self.rule_number(rule));
-        self.windows.entry(window).or_default().push(HeldFlow::new(edge, kinds, counts, rule));
+        let mut flow = HeldFlow::new(edge, kinds, counts, rule);
+        let held = self.windows.entry(window).or_default();
+        flow.time = flow.time.wrapping_sub(std::mem::replace(&mut held.last, flow.time));
+        held.flows.push(&flow);
         self.count += 1;
         rule > 0 && self.breaches.insert((window, edge, rule))
     }
@@ -166,10 +183,10 @@ impl Held {
     }
 
     /// The flows of a window, in the order they came.
-    pub(super) fn take(&mut self, window: i64) -> Vec<HeldFlow> {
-        let flows = self.windows.remove(&window).unwrap_or_default();
-        self.count -= flows.len();
-        flows
+    pub(super) fn take(&mut self, window: i64) -> HeldFlows {
+        let window = self.windows.remove(&window).unwrap_or_default();
+        self.count -= window.flows.len();
+        HeldFlows(window.flows)
     }
 
     /// Forgets everything of this window and of those before; the number of flows that were left.
@@ -180,8 +197,27 @@ impl Held {
             told.retain(|told| told.window > window);
             !told.is_empty()
         });
-        self.breaches = self.breaches.split_off(&(window.saturating_add(1), 0, 0));
+        self.breaches.retain(|&(told, ..)| told > window);
         lost
+    }
+}
+
+/// The flows of a window that is held no more.
+#[derive(Debug)]
+pub(super) struct HeldFlows(Pages);
+
+impl HeldFlows {
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// One after another, in the order they came.
+    pub(super) fn iter(&self) -> impl Iterator<Item = HeldFlow> {
+        let mut time: i64 = 0;
+        self.0.iter().map(move |flow: HeldFlow| {
+            time = time.wrapping_add(flow.time);
+            HeldFlow { time, ..flow }
+        })
     }
 }
 
@@ -192,7 +228,6 @@ mod tests {
 
     #[test]
     fn a_flow_comes_back_as_it_was() {
-        assert_eq!(size_of::<HeldFlow>(), 48);
         let kinds = [EntityKind::Agent, EntityKind::External];
         for (place, bytes) in [(0, None), (1, Some(0)), (2, Some(i64::MAX))] {
             let only = |outcome: i64| if outcome == place { 7 } else { 0 };
@@ -213,9 +248,11 @@ mod tests {
             assert_eq!(held.hold(3, (9, kinds), &counts, rule), rule.is_some());
             assert!(!held.hold(3, (9, kinds), &counts, rule));
             let flows = held.take(3);
-            assert_eq!((flows.len(), held.count()), (2, 0));
-            assert_eq!((flows[0].counts(), flows[0].edge, flows[0].kinds), (counts, 9, kinds));
-            assert_eq!(held.rule(&flows[0]), rule);
+            assert_eq!((flows.len(), flows.iter().count(), held.count()), (2, 2, 0));
+            for flow in flows.iter() {
+                assert_eq!((flow.counts(), flow.edge, flow.kinds), (counts, 9, kinds));
+                assert_eq!(held.rule(&flow), rule);
+            }
         }
     }
 

@@ -43,16 +43,19 @@
 //!
 //! # Limits
 //!
-//! Flows that wait for their window take 48 bytes each. More than `held_max` of them, of windows that wait for their inputs,
+//! Flows that wait for their window take some 15 bytes each. More than `held_max` of them, of windows that wait for their inputs,
 //! make the partition ask for the oldest of these windows to be complete by force ([`Signal::Overflow`], [`Round::Hurry`]);
 //! what comes of it later is late and counted. This is the one way in which timing changes what is found. Who runs a
 //! partition should read no flows while it holds far more than that.
 
 mod clocks;
 mod correlator;
+mod ends;
 mod held;
 mod messages;
+mod pages;
 mod partition;
+mod sorted;
 
 pub use correlator::{Correlator, CorrelatorStatistics};
 pub use messages::{Output, Round, Signal, StreamError};

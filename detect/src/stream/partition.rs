@@ -2,6 +2,7 @@
 //! wait, says how far it is, and answers the correlator's rounds. Knows no formula of a detector.
 
 use super::clocks::Clocks;
+use super::ends::Ends;
 use super::fingerprint;
 use super::held::Held;
 use super::messages::{Round, Signal, Step, StreamError};
@@ -11,6 +12,8 @@ use crate::report::{Common, EdgeCounts, Exchange, Notice, Report};
 use crate::settings::{Settings, SettingsError};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use tradewind_model::FlowBatch;
+use tradewind_model::entity::EntityKind;
 use tradewind_model::time::SECOND;
 
 /// The edge level of one flows partition. Serialise it at any point and go on later from there.
@@ -101,18 +104,45 @@ impl Partition {
     /// Takes a flow of this partition in, in the order of the log. One of a window that was said to be complete is late:
     /// counted, not judged.
     pub fn event(&mut self, event: &FlowEvent<'_>, out: &mut Vec<Signal>) {
+        if let Some(window) = self.due(event) {
+            let edge = self.shard.foretell(event);
+            self.take(event, window, edge, out);
+        }
+    }
+
+    /// Takes the flows of a batch in, one after another, as [`Self::event`] does; connect and the policy have completed them.
+    pub fn flows(&mut self, flows: &FlowBatch, out: &mut Vec<Signal>) {
+        let mut ends = Ends::new(flows);
+        for row in 0..flows.len() {
+            let event = ends.event(row);
+            if let Some(window) = self.due(&event) {
+                let (numbers, kinds) = ends.numbers(row, &mut self.shard);
+                let edge = self.shard.foretell_known(&event, numbers, kinds);
+                self.take(&event, window, edge, out);
+            }
+        }
+    }
+
+    /// The window of a flow that is not late.
+    fn due(&mut self, event: &FlowEvent<'_>) -> Option<i64> {
         self.statistics.events += 1;
         let window = event.time.div_euclid(self.length);
         if window < self.complete_before {
             self.statistics.late += 1;
-            return;
+            return None;
         }
+        Some(window)
+    }
+
+    fn take(&mut self, event: &FlowEvent<'_>, window: i64, edge: (u32, [EntityKind; 2]), out: &mut Vec<Signal>) {
+        let counts = EdgeCounts::of(event);
+        let rule = broken_rule(event);
         match &self.open {
             Some(open) if open.window == window => {
-                self.shard.observe(event, window, &open.common, &mut self.notices);
+                self.shard.observe_foretold(edge, counts, rule, window, &open.common, &mut self.notices);
                 out.extend(self.notices.drain(..).map(|notice| Signal::Notice { window, notice }));
             }
-            _ => self.hold(event, window, out),
+            _ => self.hold(counts, rule, window, edge, out),
         }
     }
 
@@ -172,10 +202,14 @@ impl Partition {
         PartitionStatistics { held: self.held.count() as u64, edges: self.shard.edge_count() as u64, ..self.statistics }
     }
 
-    fn hold(&mut self, event: &FlowEvent<'_>, window: i64, out: &mut Vec<Signal>) {
-        let (edge, kinds) = self.shard.foretell(event);
-        let counts = EdgeCounts::of(event);
-        let rule = broken_rule(event);
+    fn hold(
+        &mut self,
+        counts: EdgeCounts,
+        rule: Option<&str>,
+        window: i64,
+        (edge, kinds): (u32, [EntityKind; 2]),
+        out: &mut Vec<Signal>,
+    ) {
         let is_breach = self.held.hold(window, (edge, kinds), &counts, rule);
         let is_new = self.held.foresee(edge, self.shard.standing(edge), window, counts.is_refused());
         if let Some(is_new) = is_new {
@@ -259,9 +293,10 @@ impl Partition {
     }
 
     fn observe_held(&mut self, window: i64, common: &Common) {
-        for flow in self.held.take(window) {
+        for flow in self.held.take(window).iter() {
             let edge = (flow.edge, flow.kinds);
-            self.shard.observe_foretold(edge, flow.counts(), self.held.rule(&flow), window, common);
+            // What could not wait was told before.
+            self.shard.observe_foretold(edge, flow.counts(), self.held.rule(&flow), window, common, &mut Vec::new());
         }
     }
 

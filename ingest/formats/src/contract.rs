@@ -142,6 +142,14 @@ impl Gaps {
         *self.counts.entry((code, minute, reason)).or_default() += 1;
     }
 
+    /// Adds another's.
+    pub fn merge(&mut self, other: &Self) {
+        for (observer, minute, reason, count) in other.iter() {
+            let code = observer.map_or(NULL_CODE, |observer| self.observers.intern(observer).0);
+            *self.counts.entry((code, minute, reason)).or_default() += count;
+        }
+    }
+
     /// Observer, start of the minute, reason and count, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (Option<&str>, i64, &'static str, u64)> {
         self.counts.iter().map(|(&(code, minute, reason), &count)| (self.observers.get(code), minute, reason, count))
@@ -170,6 +178,15 @@ pub struct Decoded {
 }
 
 impl Decoded {
+    /// Adds what another one holds.
+    pub fn append(&mut self, mut other: Self) {
+        self.flows.append(&other.flows);
+        self.rejects.append(&mut other.rejects);
+        self.reject_bytes += other.reject_bytes;
+        self.gaps.merge(&other.gaps);
+        self.counts.add(other.counts);
+    }
+
     /// Keeps a row whose columns were set.
     #[inline]
     pub fn accept(&mut self) {

@@ -53,6 +53,7 @@ async fn a_crash_after_the_tables_beside_does_not_double_them() {
         gap_reason: None,
         rejected: None,
         bytes_in: None,
+        lag_us: None,
     });
     let flows_log = folder.path().join("flows/_delta_log");
     lake.commit_import(&beside_only).await.unwrap();

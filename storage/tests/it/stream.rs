@@ -209,6 +209,7 @@ async fn each_table_has_its_own_offsets() {
         gap_reason: None,
         rejected: None,
         bytes_in: None,
+        lag_us: None,
     };
     for (table, files) in [
         (&DEAD_LETTERS, lake.stage_dead_letters(std::slice::from_ref(&letter)).await.unwrap()),

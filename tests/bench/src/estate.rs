@@ -110,6 +110,19 @@ impl Estate {
         Self { services, instances, inside, edges, popularity: Zipf::new(EDGES) }
     }
 
+    /// Which service an address stands for: an inventory in CSV notation.
+    pub(crate) fn inventory(&self) -> String {
+        let mut text = "address,entity,kind,namespace,network,valid_from,valid_to,instance\n".to_owned();
+        for Service { name, namespace, instances, .. } in &self.services {
+            for &instance in instances {
+                let address = &self.instances[instance].address;
+                writeln!(text, "{address},{name},service,{namespace},,,,{name}-{instance}")
+                    .expect("a string takes all");
+            }
+        }
+        text
+    }
+
     pub(crate) fn draw_edge(&self, random: &mut Random) -> Edge {
         self.edges[self.popularity.draw(random)]
     }

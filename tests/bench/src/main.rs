@@ -7,16 +7,26 @@
 mod envoy;
 mod estate;
 mod ingest;
+mod latency;
+mod marks;
 mod peers;
 mod pipeline;
 mod policy;
 mod process;
 mod random;
 mod report;
+mod restore;
+mod sampler;
+mod sender;
+mod service;
+mod snapshots;
+mod spread;
 mod tally;
 mod vpc;
+mod watch;
 
 use clap::{Parser, ValueEnum};
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// Runs one benchmark.
@@ -37,6 +47,18 @@ struct Arguments {
     /// `ingest`, `pipeline`: has the flows checked against a declared policy of about so many rules.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     policy_rules: Option<u32>,
+    /// `latency`: flows a second.
+    #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
+    rate: u64,
+    /// `latency`: how long that load lasts, seconds [default: 60, with --quick 15].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: Option<u64>,
+    /// `latency`: all stages in one process, instead of one process each.
+    #[arg(long)]
+    together: bool,
+    /// `restore`: how many edges detection knows [default: 1000000, with --quick 100000].
+    #[arg(long, value_parser = clap::value_parser!(u64).range(10_000..=6_000_000))]
+    edges: Option<u64>,
     /// How often each program runs on each file [default: 3, with --quick 1].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
     repetitions: Option<u16>,
@@ -60,8 +82,12 @@ enum Name {
     Ingest,
     /// Stages normalise, store, detect and correlate from a pre-filled topic of a real Kafka into the lake.
     Pipeline,
+    /// From a record in Kafka to the row in the lake and to the finding, under a constant load; memory of each stage meanwhile.
+    Latency,
     /// The check of the declared policy, in memory.
     Policy,
+    /// Detection killed and started again with many edges known; size and cost of its snapshots.
+    Restore,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -69,6 +95,19 @@ fn main() -> anyhow::Result<()> {
     match arguments.name {
         Name::Ingest => ingest::run(&arguments),
         Name::Pipeline => pipeline::run(&arguments),
+        Name::Latency => latency::run(&arguments),
         Name::Policy => policy::run(&arguments),
+        Name::Restore => restore::run(&arguments),
+    }
+}
+
+/// Prints a flat result as it was asked for.
+fn tell(arguments: &Arguments, report: &Value) {
+    if arguments.json {
+        println!("{report:#}");
+        return;
+    }
+    for (key, value) in report.as_object().into_iter().flatten() {
+        println!("{key:28} {value}");
     }
 }

@@ -16,6 +16,8 @@ const START: u64 = 1_768_464_000;
 const WINDOW_SECONDS: u32 = 60;
 /// 5 million lines cover 90 minutes.
 const LINES_PER_WINDOW: u64 = 55_556;
+/// Lines that a stream makes at a time.
+const STREAM_LINES: u64 = 20_000;
 const TCP: u8 = 6;
 const ICMP: u8 = 1;
 
@@ -73,6 +75,37 @@ pub(crate) fn write(out: &mut impl Write, lines: u64, seed: u64) -> io::Result<C
     }
     out.flush()?;
     Ok(tally.counts())
+}
+
+/// Lines without end, of the same network, as they come: each is of the second that is said.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    random: Random,
+    pub(crate) estate: Estate,
+    live: Vec<Conversation>,
+    window: Vec<Line>,
+}
+
+impl Stream {
+    pub(crate) fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let estate = Estate::new(&mut random);
+        Self { random, estate, live: Vec::new(), window: Vec::new() }
+    }
+
+    /// Adds so many lines of flows that ended in that second since 1970.
+    pub(crate) fn push(&mut self, text: &mut Vec<u8>, count: u64, second: u64) {
+        for _ in 0..count {
+            while self.window.last().is_none_or(|line| line.counters.is_err()) {
+                if self.window.pop().is_none() {
+                    fill(&mut self.window, &mut self.live, STREAM_LINES, &self.estate, &mut self.random);
+                }
+            }
+            let Some(line) = self.window.pop() else { return };
+            let line = Line { start_offset: line.start_offset % 2, end_offset: 1, ..line };
+            push_line(text, &line, &self.estate, second.saturating_sub(1));
+        }
+    }
 }
 
 /// Makes the lines of one window: connections that are still open, then new ones.
@@ -273,6 +306,19 @@ mod tests {
         let answered = accepted.iter().filter(|row| seen.contains(&(row[2], row[4], row[3], row[6], row[5]))).count();
         // Only where the data set was cut may one half be missing.
         assert!(answered + 4 >= accepted.len(), "{answered} of {}", accepted.len());
+    }
+
+    #[test]
+    fn a_stream_is_of_its_second() {
+        let (mut stream, mut text) = (Stream::new(1), Vec::new());
+        stream.push(&mut text, 30_000, 1_800_000_000);
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().count(), 30_000);
+        for line in text.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            assert!(["1799999999", "1800000000"].contains(&words[10]), "{line}");
+            assert_eq!((words[11], words[13]), ("1800000000", "OK"), "{line}");
+        }
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let number = totals.rounds.len() + totals.void_rounds.len();
         let plan = Plan {
             log: totals.log,
-            seed: if number == 0 { totals.seed } else { random::mixed(totals.seed ^ number as u64) >> 16 },
+            seed: seed_of(totals.seed, number),
             faults: usize::try_from((totals.faults_wanted - totals.faults()).min(ROUND)).unwrap_or(1),
             rate: totals.rate,
             records_min: totals.records_min,
@@ -108,6 +108,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
     Ok(totals.is_right())
 }
 
+/// The seed of a round. Runs with neighbouring seeds share none but by chance.
+fn seed_of(run: u64, number: usize) -> u64 {
+    if number == 0 { run } else { random::mixed(random::mixed(run) ^ number as u64) >> 16 }
+}
+
 fn tell(arguments: &Arguments, totals: &Totals) -> anyhow::Result<()> {
     let report = totals.report();
     let text = match arguments.json {
@@ -136,5 +141,19 @@ fn remove(folder: &Path) -> anyhow::Result<()> {
             Err(error).with_context(|| format!("failed to remove {}", folder.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn rounds_of_neighbouring_runs_differ() {
+        let seeds: HashSet<u64> =
+            (1_000..1_100).flat_map(|run| (0..10).map(move |number| seed_of(run, number))).collect();
+        assert_eq!(seeds.len(), 1_000);
+        assert_eq!(seed_of(7, 0), 7);
     }
 }

@@ -3,7 +3,7 @@
 use super::context::{Troubles, log};
 use super::fault::Attempt;
 use super::transaction::{Failure, failure};
-use super::{Kafka, is_refusal};
+use super::{Compression, Kafka, is_refusal};
 use crate::error::LogError;
 use crate::record::{Record, TopicPartition};
 use rdkafka::client::ClientContext;
@@ -67,10 +67,16 @@ pub(super) struct Client {
 
 impl Client {
     /// Takes the place of any other producer of this name: finishes or undoes what that had begun.
-    pub(super) fn open(kafka: &Kafka, name: &str, batch_bytes: usize, within: Duration) -> Result<Self, LogError> {
+    pub(super) fn open(
+        kafka: &Kafka,
+        name: &str,
+        compression: Compression,
+        batch_bytes: usize,
+        within: Duration,
+    ) -> Result<Self, LogError> {
         let producer = kafka
             .settings()
-            .producer(name, batch_bytes)?
+            .producer(name, compression, batch_bytes)?
             .create_with_context(WriterContext::default())
             .map_err(|error| LogError::Settings(format!("the settings for Kafka cannot work: {error}")))?;
         let client = Self { producer, kafka: kafka.clone(), name: name.to_owned(), batch_bytes };

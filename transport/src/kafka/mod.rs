@@ -216,7 +216,13 @@ impl Log for Kafka {
     }
 
     fn producer(&self, name: &str) -> Result<Box<dyn Producer>, LogError> {
-        Ok(Box::new(producer::KafkaProducer::open(self, name)?))
+        Ok(Box::new(producer::KafkaProducer::open(self, name, self.settings().compression)?))
+    }
+
+    fn producer_of_compressed(&self, name: &str) -> Result<Box<dyn Producer>, LogError> {
+        // What cannot be made smaller costs lz4 next to nothing, and the few other records gain by it.
+        let compression = self.settings().compression.min(Compression::Lz4);
+        Ok(Box::new(producer::KafkaProducer::open(self, name, compression)?))
     }
 }
 

@@ -9,7 +9,7 @@
 
 use super::client::{Client, STEP};
 use super::transaction::{Failure, noted_offsets};
-use super::{Asks, Kafka, KafkaMember, offsets};
+use super::{Asks, Compression, Kafka, KafkaMember, offsets};
 use crate::error::LogError;
 use crate::log::{Membership, MembershipToken, Producer};
 use crate::parts;
@@ -65,6 +65,7 @@ enum Outcome {
 pub(super) struct KafkaProducer {
     kafka: Kafka,
     name: String,
+    compression: Compression,
     client: Option<Client>,
     limits: HashMap<Arc<str>, TopicLimit>,
     fenced: Option<String>,
@@ -77,12 +78,13 @@ impl fmt::Debug for KafkaProducer {
 }
 
 impl KafkaProducer {
-    pub(super) fn open(kafka: &Kafka, name: &str) -> Result<Self, LogError> {
+    pub(super) fn open(kafka: &Kafka, name: &str, compression: Compression) -> Result<Self, LogError> {
         let within = kafka.settings().request_timeout();
-        let client = Client::open(kafka, name, BATCH_BYTES_MAX, within)?;
+        let client = Client::open(kafka, name, compression, BATCH_BYTES_MAX, within)?;
         Ok(Self {
             kafka: kafka.clone(),
             name: name.to_owned(),
+            compression,
             client: Some(client),
             limits: HashMap::new(),
             fenced: None,
@@ -140,7 +142,10 @@ impl KafkaProducer {
         }
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::open(&self.kafka, &self.name, batch_bytes, self.kafka.settings().transaction_timeout())?,
+            None => {
+                let within = self.kafka.settings().transaction_timeout();
+                Client::open(&self.kafka, &self.name, self.compression, batch_bytes, within)?
+            }
         };
         Ok(self.client.insert(client))
     }
@@ -296,7 +301,9 @@ fn send(
             "it has {bytes} bytes, its topic takes {room} (`max.message.bytes`), and {detail}"
         )));
     }
-    let parts = parts::cut(record.clone(), room).map_err(|error| refused(error.to_string()))?;
+    let parts = parts::cut(record.clone(), room).map_err(|error| {
+        refused(format!("{error}: raise the topic's `max.message.bytes`, which is {}", limit.bytes))
+    })?;
     parts.iter().try_for_each(|part| client.send(to, part, deadline))
 }
 

@@ -1,6 +1,6 @@
 //! Settings as librdkafka's properties (`CONFIGURATION.md` of librdkafka), for each kind of client.
 
-use super::settings::{KafkaSettings, SaslMechanism};
+use super::settings::{Compression, KafkaSettings, SaslMechanism};
 use crate::error::LogError;
 use rdkafka::ClientConfig;
 use std::path::Path;
@@ -104,14 +104,19 @@ impl KafkaSettings {
     }
 
     /// A transactional producer's configuration. `batch_bytes` is what the broker takes of one batch.
-    pub(super) fn producer(&self, name: &str, batch_bytes: usize) -> Result<ClientConfig, LogError> {
+    pub(super) fn producer(
+        &self,
+        name: &str,
+        compression: Compression,
+        batch_bytes: usize,
+    ) -> Result<ClientConfig, LogError> {
         let mut config = self.client()?;
         config
             .set("transactional.id", name)
             .set("transaction.timeout.ms", self.transaction_timeout_ms.to_string())
             .set("delivery.timeout.ms", self.transaction_timeout_ms.to_string())
             .set("request.timeout.ms", self.request_timeout_ms.min(self.transaction_timeout_ms).to_string())
-            .set("compression.type", self.compression.name())
+            .set("compression.type", compression.name())
             .set("linger.ms", self.linger_ms.to_string())
             .set("message.max.bytes", "1000000000")
             .set("batch.size", batch_bytes.to_string())

@@ -83,8 +83,8 @@ impl SaslMechanism {
     }
 }
 
-/// How batches of records are compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How batches of records are compressed, in the order of the CPU that it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Not at all.
@@ -160,7 +160,7 @@ pub struct KafkaSettings {
     /// whose answer was lost is told from one that failed. Needs the right to read that group and the topics written to.
     /// Default: true.
     pub note_writes: bool,
-    /// `none`, `lz4` or `zstd`. Default: `zstd`.
+    /// `none`, `lz4` or `zstd`. Batches of flows are compressed by themselves, so that they get `lz4` at most. Default: `zstd`.
     pub compression: Compression,
     /// How long records wait for others of their partition to go in one batch, in milliseconds. A write is flushed at its end, so
     /// this bounds nothing but the first records of a large one. Default: 5.

@@ -1,6 +1,14 @@
 //! The streaming service: records in at one end, rows and findings out at the other, once, whatever is done to it.
 
+mod broker;
+mod clock;
+mod disk;
 mod embedded;
+mod full_disk;
 mod kafka;
+mod read_only;
 mod running;
+mod setup;
+mod sizes;
+mod snapshots;
 mod told;

@@ -1,6 +1,7 @@
 //! A service that runs beside the test, and ends with it.
 
 use crate::program::Program;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -19,8 +20,14 @@ pub(super) struct Service {
 impl Service {
     /// Begins it with these arguments; what it logs goes to a file of this name.
     pub(super) fn start(program: &Program, name: &str, arguments: &[&str]) -> Self {
+        Self::start_in(program, name, arguments, &[])
+    }
+
+    /// The same in this environment.
+    pub(super) fn start_in(program: &Program, name: &str, arguments: &[&str], environment: &[(&str, &OsStr)]) -> Self {
         let log = program.folder().join(format!("{name}.log"));
         let mut command = program.command(&[&["run", "--log-level", "info"], arguments].concat());
+        command.envs(environment.iter().copied());
         let file = File::options().create(true).append(true).open(&log).unwrap();
         let child = command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null()).spawn().unwrap();
         Self { child, log }
@@ -52,6 +59,12 @@ impl Service {
             assert!(begun.elapsed() < PATIENCE, "it did not end:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until it logged this.
+    pub(super) fn until_it_says(&mut self, text: &str) {
+        let log = self.log.clone();
+        self.until(&format!("it says `{text}`"), || std::fs::read_to_string(&log).is_ok_and(|log| log.contains(text)));
     }
 
     /// Waits until something holds.
