@@ -14,6 +14,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long reports of delivery are waited for at a time.
+const FLUSH_POLL_MIN: Duration = Duration::from_millis(1);
+const FLUSH_POLL_MAX: Duration = Duration::from_millis(100);
 /// How long one call into librdkafka may block before its events are served.
 pub(super) const STEP: Duration = Duration::from_secs(1);
 
@@ -155,7 +158,14 @@ impl Client {
 
     /// Waits until all records are with the brokers.
     pub(super) fn flush(&self, deadline: Instant) -> Result<(), Failure> {
-        let flushed = self.producer.flush(deadline.saturating_duration_since(Instant::now()).max(STEP));
+        let (start, deadline) = (Instant::now(), deadline.max(Instant::now() + STEP));
+        // Short steps, since a poll of the base producer lasts as long as it is told, also where all is delivered after a
+        // millisecond; longer ones where it takes long, as while the brokers are away.
+        let mut flushed = self.producer.flush(Duration::ZERO);
+        while matches!(flushed, Err(KafkaError::Flush(Code::OperationTimedOut))) && Instant::now() < deadline {
+            self.producer.poll((start.elapsed() / 8).clamp(FLUSH_POLL_MIN, FLUSH_POLL_MAX));
+            flushed = self.producer.flush(Duration::ZERO);
+        }
         match self.undelivered().take() {
             Some(Undelivered { error, to }) => Err(undelivered(error, to)),
             None => flushed.map_err(Failure::Abort),

@@ -44,6 +44,9 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+/// How long partitions may be unknown that are there: a broker that the controller took for dead while it stood still has no
+/// leader for any partition until it is taken back, and metadata of that moment lack them.
+const UNKNOWN_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait before a question is asked again that the brokers could not answer yet.
 const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
@@ -137,12 +140,12 @@ impl Kafka {
         what: &str,
         question: impl Fn(&QueryClient, Duration) -> KafkaResult<T>,
     ) -> Result<T, LogError> {
-        let client = &*self.inner.client(asks)?;
+        let mut client = self.inner.client(asks)?;
         let start = Instant::now();
         let deadline = start + self.settings().request_timeout();
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(AGAIN_AFTER);
-            let result = question(client, left.min(Duration::from_secs(2)));
+            let result = question(&client, left.min(Duration::from_secs(2)));
             // Serves what the client has to say of its connections, which says more than a time-out.
             for _ in 0..64 {
                 if client.poll(Duration::ZERO).is_none() {
@@ -155,12 +158,18 @@ impl Kafka {
             };
             let trouble = client.context().troubles.after(start);
             let is_refused = trouble.as_ref().is_some_and(|trouble| is_refusal(trouble.code));
-            if is_refused || !may_be_asked_again(&error) || Instant::now() >= deadline {
+            let may_appear = is_unknown(&error) && start.elapsed() < UNKNOWN_WITHIN;
+            if is_refused || !(may_be_asked_again(&error) || may_appear) || Instant::now() >= deadline {
                 self.inner.forget(asks);
                 let attempt = Attempt { settings: self.settings(), what: what.to_owned(), trouble };
                 return Err(attempt.failed(&error));
             }
             thread::sleep(AGAIN_AFTER);
+            if may_appear {
+                // A client keeps what it once learnt of a topic, also that it has no partitions.
+                self.inner.forget(asks);
+                client = self.inner.client(asks)?;
+            }
         }
     }
 }
@@ -168,6 +177,12 @@ impl Kafka {
 /// Asking again does not help.
 fn is_refusal(code: Code) -> bool {
     fault::is_not_allowed(code) || matches!(code, Code::Authentication | Code::SaslAuthenticationFailed | Code::SSL)
+}
+
+/// The brokers know no such topic or partition.
+fn is_unknown(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(Code::UnknownPartition | Code::UnknownTopic | Code::UnknownTopicOrPartition))
 }
 
 /// The brokers are moving something, or cannot be reached for now.
