@@ -26,6 +26,8 @@ const RECORD_LINES: u64 = 2_000;
 /// Seconds between two snapshots.
 const SNAPSHOT: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(600);
+/// How long snapshots are waited for at most.
+const SETTLED: Duration = Duration::from_secs(60);
 /// How long it is looked whether detection stands still.
 const STEADY: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(10);
@@ -190,23 +192,25 @@ impl Bench {
         Ok((self.detection.detect.metric(WRITTEN) - before, snapshots))
     }
 
-    /// Waits until the sizes of snapshots change no more: what was told is in them. The newest ones, and how many of stage
-    /// detect were written meanwhile.
+    /// Waits until what was told is in the snapshots: until there are two more of each partition, or none comes any more. The
+    /// newest ones, and how many of stage detect were written meanwhile.
     fn settled(&mut self) -> anyhow::Result<(BTreeMap<String, Newest>, usize)> {
-        let (mut last, mut since, begun) = (snapshots::newest(&self.lake)?, Instant::now(), Instant::now());
-        let mut names = BTreeSet::new();
-        while since.elapsed() < SNAPSHOT * 5 / 2 {
-            ensure!(begun.elapsed() < PATIENCE, "snapshots do not settle");
+        let before = snapshots::newest(&self.lake)?;
+        let mut names: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let begun = Instant::now();
+        loop {
             std::thread::sleep(LOOK * 20);
             let found = snapshots::newest(&self.lake)?;
-            let of_detect = found.iter().filter(|(state, _)| state.starts_with("detect"));
-            names.extend(of_detect.map(|(state, newest)| (state.clone(), newest.name.clone())));
-            if sizes(&found) != sizes(&last) {
-                since = Instant::now();
+            for (state, newest) in found.iter().filter(|(state, _)| state.starts_with("detect")) {
+                if before.get(state) != Some(newest) {
+                    names.entry(state.clone()).or_default().insert(newest.name.clone());
+                }
             }
-            last = found;
+            let is_settled = i32::try_from(names.len())? == PARTITIONS && names.values().all(|names| names.len() >= 2);
+            if is_settled || begun.elapsed() > SETTLED {
+                return Ok((found, names.values().map(BTreeSet::len).sum()));
+            }
         }
-        Ok((last, names.len()))
     }
 
     /// The longest time in which detection took no flow in though there were some all the time, in seconds; and how many
@@ -259,10 +263,6 @@ impl Bench {
             std::thread::sleep(LOOK);
         }
     }
-}
-
-fn sizes(found: &BTreeMap<String, Newest>) -> Vec<(u64, u64)> {
-    found.values().map(|newest| (newest.bytes, newest.packed)).collect()
 }
 
 fn megabytes(bytes: u64) -> f64 {
