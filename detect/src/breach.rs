@@ -75,6 +75,7 @@ pub(crate) fn unusual(network: &Network, edge: Edge, counts: &EdgeCounts, rule: 
     Unusual {
         behaviour: DetectorName::Policy,
         p_value: P_MIN,
+        ratio: 0.0,
         risk_score: 0.0,
         signals: 1,
         edges: vec![(edge, *counts)],

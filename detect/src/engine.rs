@@ -1,6 +1,7 @@
 //! Flows in event-time order in, findings out: closes windows and carries what the two levels tell each other. Knows no
 //! formula of a detector and no words of a finding.
 
+use crate::decision::{Control, Decided, Incident, Suppression};
 use crate::edges::EdgeLevel;
 use crate::entities::{EdgeScore, EntityLevel, UnitScore, WindowAt};
 use crate::event::FlowEvent;
@@ -26,12 +27,15 @@ pub struct Engine {
     common: Option<Common>,
     #[serde(skip)]
     scores: Option<Scores>,
+    #[serde(skip)]
+    incidents: Vec<Incident>,
 }
 
 /// Scores that are kept until they are taken.
 #[derive(Clone, Debug, Default)]
 struct Scores {
     units: Vec<UnitScore>,
+    destinations: Vec<UnitScore>,
     edges: Vec<EdgeScore>,
 }
 
@@ -77,6 +81,7 @@ impl Engine {
             statistics: Statistics::default(),
             common: None,
             scores: None,
+            incidents: Vec::new(),
             entities: EntityLevel::new(settings),
         })
     }
@@ -101,6 +106,36 @@ impl Engine {
     /// Scores of the units of windows that closed since the last call, by window and name.
     pub fn take_scores(&mut self) -> Vec<UnitScore> {
         self.scores.as_mut().map(|scores| std::mem::take(&mut scores.units)).unwrap_or_default()
+    }
+
+    /// Scores of what reached each destination in windows that closed since the last call, by window and name.
+    pub fn take_destination_scores(&mut self) -> Vec<UnitScore> {
+        self.scores.as_mut().map(|scores| std::mem::take(&mut scores.destinations)).unwrap_or_default()
+    }
+
+    /// Incidents that were opened, changed or ended since the last call, in that order; of one that is here more than once the
+    /// last counts.
+    pub fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
+    }
+
+    /// Takes in what a person says of findings. It holds from the next window that closes.
+    pub fn control(&mut self, control: Control) {
+        let time = self.open_window.unwrap_or(0).saturating_mul(self.length);
+        let ended = self.entities.control(control, time);
+        self.incidents.extend(ended);
+    }
+
+    /// How many findings were decided about, and how.
+    #[must_use]
+    pub const fn decided(&self) -> Decided {
+        self.entities.decided()
+    }
+
+    /// Suppressions that hold.
+    #[must_use]
+    pub fn suppressions(&self) -> &[Suppression] {
+        self.entities.suppressions()
     }
 
     /// Scores of the edges of windows that closed since the last call, by window, names and port.
@@ -175,8 +210,10 @@ impl Engine {
         self.statistics.warm_up_windows_left = self.warm_up_windows.saturating_sub(at.age).saturating_sub(1);
         let closed = self.entities.close(&at, &common, reports);
         self.edges.feed_back(&closed.feedback);
+        self.incidents.extend(closed.incidents);
         if let Some(scores) = &mut self.scores {
             scores.units.extend(closed.units);
+            scores.destinations.extend(closed.destinations);
             scores.edges.extend(closed.edges);
         }
         closed.findings

@@ -1,5 +1,6 @@
 //! The words of each detector: what was seen on an edge, and what would have been usual. Knows no threshold.
 
+use crate::decision::Weighed;
 use crate::edges::Prediction;
 use crate::entities::{Chain, EntityStates, Hop, JudgedBirth, JudgedInflow, View};
 use crate::finding::{Line, Unusual};
@@ -11,6 +12,8 @@ use tradewind_model::entity::EntityKind;
 
 /// What the upper end of "usual" means: one window, or flow, in a hundred lies above.
 const BAND_TAIL: f64 = 0.01;
+/// With more clients than this all count as peers: among thousands one more makes no difference to a reader.
+const PEERS_ASKED_MAX: usize = 4096;
 
 /// What was seen on one edge and what would have been usual, in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,18 +89,17 @@ impl Explainer<'_> {
     /// Entities of the same kind that were ever a source, and those of them that the destination ever answered.
     fn peers(&self, source: u32, destination: u32) -> (i64, i64) {
         let kind = self.network.kind(source);
-        let is_peer = |entity: u32| {
-            entity != source
-                && entity != destination
-                && self.states.source(entity).is_some()
-                && self.network.kind(entity) == kind
+        let is_counted = |entity: u32| self.states.source(entity).is_some_and(|source| source.kind == kind);
+        let own = [source, destination].into_iter().filter(|&entity| is_counted(entity)).count();
+        let peers = self.states.sources_of(kind).saturating_sub(own);
+        let clients = self.states.votes.clients(destination);
+        let is_alike = |entity: u32| entity != source && entity != destination && is_counted(entity);
+        let alike = match clients.len() {
+            0..=PEERS_ASKED_MAX => clients.iter().filter(|&&entity| is_alike(entity)).count(),
+            many => many,
         };
-        let (mut peers, mut alike) = (0, 0);
-        for peer in self.network.entities().filter(|&entity| is_peer(entity)) {
-            peers += 1;
-            alike += i64::from(self.states.votes.has_answered(peer, destination));
-        }
-        (peers, alike)
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        (number(peers), number(alike.min(peers)))
     }
 
     /// A port that its destination never served, or a destination nobody saw before.
@@ -191,6 +193,7 @@ impl Explainer<'_> {
         Unusual {
             behaviour: DetectorName::Scan,
             p_value: line.p_value,
+            ratio: 0.0,
             risk_score: 0.0,
             signals: 1,
             edges: vec![(edge, birth.counts)],
@@ -297,7 +300,8 @@ impl Explainer<'_> {
     }
 
     /// A destination that far more reached than before.
-    pub(crate) fn inflow(&self, judged: &JudgedInflow, p_value: f64, risk_score: f64) -> Unusual {
+    pub(crate) fn inflow(&self, judged: &JudgedInflow, weighed: Weighed, risk_score: f64) -> Unusual {
+        let Weighed { p_value, ratio, .. } = weighed;
         let Birth { edge, counts } = judged.inflow.foremost;
         let destination = self.entity(edge.destination);
         let span = wording::duration(self.window.length);
@@ -332,6 +336,7 @@ impl Explainer<'_> {
         Unusual {
             behaviour: DetectorName::Inflow,
             p_value,
+            ratio,
             risk_score,
             signals: 1,
             edges: vec![(edge, EdgeCounts { flows: judged.inflow.opened, ..counts })],

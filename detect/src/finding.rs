@@ -1,6 +1,11 @@
 //! From a unit that was judged unusual to a finding, and from its later windows to the same finding. Which unit is
 //! unusual was decided before; what a finding says is put together in [`crate::message`].
 
+mod deciding;
+
+pub(crate) use deciding::Deciding;
+
+use crate::decision::Standing;
 use crate::entities::View;
 use crate::exact;
 use crate::explain::Explanation;
@@ -9,7 +14,6 @@ use crate::report::{Birth, DetectorName, EdgeCounts};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tradewind_model::finding::Finding;
 use tradewind_model::time::SECOND;
 
 /// Edges of a finding that its query can name.
@@ -45,6 +49,9 @@ pub(crate) struct Unusual {
     pub(crate) subject: String,
     #[serde(with = "exact")]
     pub(crate) p_value: f64,
+    /// The p-value over the bar of the decision; 0 for what is unusual by rule.
+    #[serde(with = "exact")]
+    pub(crate) ratio: f64,
     #[serde(with = "exact")]
     pub(crate) risk_score: f64,
     /// Detectors that found something.
@@ -61,6 +68,7 @@ impl Unusual {
     /// Takes in what is also known of the same unit. The behaviour stays.
     pub(crate) fn absorb(&mut self, other: Self) {
         self.p_value = self.p_value.min(other.p_value);
+        self.ratio = self.ratio.min(other.ratio);
         self.risk_score = self.risk_score.max(other.risk_score);
         self.signals = self.signals.max(other.signals);
         self.decided = self.decided.min(other.decided);
@@ -127,9 +135,17 @@ pub(crate) struct Open {
     #[serde(with = "exact")]
     pub(crate) p_value: f64,
     #[serde(with = "exact")]
+    ratio: f64,
+    #[serde(with = "exact")]
     pub(crate) risk_score: f64,
     pub(crate) lines: Vec<Line>,
+    standing: Standing,
+    /// The suppression that would hide it, were it not what must not be hidden.
+    overruled: Option<String>,
 }
+
+/// Findings that a window touched: entity and place among those that are open.
+pub(crate) type Touched = Vec<(u32, usize)>;
 
 /// Whether a finding of this behaviour is about edges that are new: it then goes on while they are used.
 pub(crate) const fn is_about_new_edges(behaviour: DetectorName) -> bool {
@@ -177,27 +193,7 @@ impl OpenFindings {
         });
     }
 
-    /// The finding of what cannot wait for the window's close. The close makes it again, with the same id. None where a
-    /// finding about it is open already.
-    pub(crate) fn raise_at_once(
-        &mut self,
-        window: &View,
-        network: &Network,
-        unusual: Unusual,
-        settings: &Settings,
-    ) -> Option<Finding> {
-        let is_open = |open: &&Open| open.is_about(&unusual) && open.until >= window.start;
-        if self.open.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
-            return None;
-        }
-        let source = unusual.source;
-        let mut open = Open::new(window, &unusual);
-        open.raise(window, unusual, &[], settings);
-        (open.severity(network) >= settings.severity_min).then(|| open.finding(network, source))
-    }
-
-    /// Takes a source's window in: raises what is unusual, and goes on counting what an open finding is about. The
-    /// findings that are new or changed.
+    /// Takes a source's window in: what is unusual, and what an open finding is about. Those that are new or changed.
     pub(crate) fn update(
         &mut self,
         window: &View,
@@ -205,7 +201,7 @@ impl OpenFindings {
         source: u32,
         unusual: Vec<Unusual>,
         settings: &Settings,
-    ) -> Vec<Finding> {
+    ) -> Touched {
         if unusual.is_empty() && !self.open.contains_key(&source) {
             return Vec::new();
         }
@@ -224,33 +220,25 @@ impl OpenFindings {
             all[place].raise(window, unusual, watched, settings);
             changed[place] = true;
         }
-        let mut findings = Vec::new();
-        for (open, is_raised) in all.iter_mut().zip(changed) {
-            let is_changed = is_raised || open.go_on(watched);
-            if is_changed && open.severity(network) >= settings.severity_min {
-                findings.push(open.finding(network, source));
+        let mut touched = Touched::new();
+        for (place, (open, is_raised)) in all.iter_mut().zip(changed).enumerate() {
+            if is_raised || open.go_on(watched) {
+                touched.push((source, place));
             }
         }
-        findings
+        touched
     }
 
     /// Takes in what a window adds to a finding that is of no source's unit: breaches, inflows.
-    pub(crate) fn raise(
-        &mut self,
-        window: &View,
-        network: &Network,
-        unusual: Unusual,
-        settings: &Settings,
-    ) -> Option<Finding> {
+    pub(crate) fn raise(&mut self, window: &View, unusual: Unusual, settings: &Settings) -> (u32, usize) {
         let source = unusual.source;
         let all = self.open.entry(source).or_default();
         let place = all.iter().position(|open| open.is_about(&unusual)).unwrap_or_else(|| {
             all.push(Open::new(window, &unusual));
             all.len() - 1
         });
-        let open = &mut all[place];
-        open.raise(window, unusual, &[], settings);
-        (open.severity(network) >= settings.severity_min).then(|| open.finding(network, source))
+        all[place].raise(window, unusual, &[], settings);
+        (source, place)
     }
 
     /// Edges that findings changed in this window want to hear of, until which window.
@@ -279,8 +267,11 @@ impl Open {
             bytes_out: 0,
             bytes_in: 0,
             p_value: 1.0,
+            ratio: f64::MAX,
             risk_score: 0.0,
             lines: Vec::new(),
+            standing: Standing::Candidate,
+            overruled: None,
         }
     }
 
@@ -316,6 +307,7 @@ impl Open {
         self.is_partial |= window.is_partial;
         self.risk_score = self.risk_score.max(unusual.risk_score);
         self.p_value = self.p_value.min(unusual.p_value);
+        self.ratio = self.ratio.min(unusual.ratio);
         add_lines(&mut self.lines, unusual.lines);
         self.lines.sort_by(|one, other| {
             let is_other = |line: &Line| line.detector != self.behaviour;

@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 pub mod combine;
+pub mod decision;
 pub mod distributions;
 pub mod edges;
 pub mod engine;
@@ -29,10 +30,11 @@ mod finding;
 mod message;
 mod wording;
 
+pub use decision::{Control, Decided, DecisionMode, DecisionSettings, Incident, IncidentState, Suppression};
 pub use engine::{Engine, Statistics};
-pub use entities::{EdgeScore, UnitScore};
+pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::FlowEvent;
 pub use settings::{BreachSettings, DestinationSettings, ScanSettings, Settings, SettingsError, VolumeSettings};
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.
-pub const DETECTOR_VERSION: i32 = 2;
+pub const DETECTOR_VERSION: i32 = 3;

@@ -37,7 +37,11 @@ impl Open {
             }
             DetectorName::Scan => usize::from(is_agent),
             DetectorName::Transfer => 1 + has_agent,
-            DetectorName::Denied | DetectorName::Failed | DetectorName::Volume | DetectorName::Inflow => has_agent,
+            DetectorName::Denied
+            | DetectorName::Failed
+            | DetectorName::Volume
+            | DetectorName::Flood
+            | DetectorName::Inflow => has_agent,
             DetectorName::Policy => {
                 1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered))
             }
@@ -62,7 +66,7 @@ impl Open {
             DetectorName::Denied | DetectorName::Failed => return "T1046",
             // Application Layer Protocol; Endpoint Denial of Service.
             DetectorName::Inflow => return "T1499",
-            DetectorName::Volume => return if is_external { "T1071" } else { "T1499" },
+            DetectorName::Volume | DetectorName::Flood => return if is_external { "T1071" } else { "T1499" },
             _ if self.edge_count >= SEARCH_EDGES_MIN && self.behaviour != DetectorName::Policy => return "T1046",
             _ => (),
         }
@@ -104,7 +108,7 @@ impl Open {
         let destination = wording::entity(network, lead.edge.destination);
         let port = &lead.port_words;
         match self.behaviour {
-            DetectorName::Volume => {
+            DetectorName::Volume | DetectorName::Flood => {
                 format!("{source} opens far more connections to {destination}{port} than usual")
             }
             DetectorName::Inflow => {

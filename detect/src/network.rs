@@ -7,7 +7,6 @@ use hashbrown::HashTable;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
-use std::ops::Range;
 use tradewind_model::entity::EntityKind;
 
 /// Where a flow goes to, beside the responder itself.
@@ -84,8 +83,14 @@ impl Edge {
 }
 
 /// Two entities as one number.
-pub(crate) fn pair(source: u32, destination: u32) -> u64 {
-    u64::from(source) << 32 | u64::from(destination)
+const fn pair(source: u32, destination: u32) -> u64 {
+    (source as u64) << 32 | destination as u64
+}
+
+/// The two entities of such a number.
+#[allow(clippy::cast_possible_truncation)] // Each half is an entity's number.
+pub(crate) const fn parts(pair: u64) -> [u32; 2] {
+    [(pair >> 32) as u32, pair as u32]
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -221,11 +226,6 @@ impl Network {
     #[must_use]
     pub fn entity_count(&self) -> usize {
         self.entities.len()
-    }
-
-    /// Numbers of all entities.
-    pub(crate) fn entities(&self) -> Range<u32> {
-        0..u32::try_from(self.entities.len()).unwrap_or(u32::MAX)
     }
 
     /// How many edges were met.

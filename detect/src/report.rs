@@ -31,6 +31,8 @@ pub enum DetectorName {
     Scan,
     /// What reaches a destination, from all sources together.
     Inflow,
+    /// Far more connections of one source, or to one destination, than it ever had.
+    Flood,
     /// Flows outside of the declared policy.
     Policy,
 }
@@ -54,6 +56,7 @@ impl DetectorName {
             Self::Chain => "chain",
             Self::Scan => "scan",
             Self::Inflow => "inflow",
+            Self::Flood => "flood",
             Self::Policy => "policy",
         }
     }
@@ -154,9 +157,11 @@ pub struct SourceDigest {
     pub source: u32,
     /// Flows.
     pub flows: i64,
-    /// Of these, those that a policy stopped.
+    /// Connections opened.
+    pub opened: i64,
+    /// Of the flows, those that a policy stopped.
     pub denied: i64,
-    /// Of these, those that did not work.
+    /// Of the flows, those that did not work.
     pub failed: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
@@ -228,8 +233,8 @@ pub struct Report {
     pub breaches: Vec<Breach>,
     /// What enters the pools of all edges.
     pub pools: Pools,
-    /// Scores of single edges, where they are kept.
-    pub edge_scores: Vec<(Edge, f64)>,
+    /// Signals of single edges, where they are kept.
+    pub edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
 }
 
 /// What is known of all edges together: prior means and variances. Whole numbers, so that sums are exact.

@@ -1,5 +1,6 @@
 //! Settings of the detectors: a plain section of the configuration, checked when the engine is made.
 
+use crate::decision::DecisionSettings;
 use serde::{Deserialize, Serialize};
 use tradewind_model::Severity;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub scan: ScanSettings,
     /// Settings of the detector of policy breaches.
     pub policy: BreachSettings,
+    /// Settings of the decision: how many findings a person is told.
+    pub decision: DecisionSettings,
 }
 
 /// Settings of the detector of unusual destinations.
@@ -111,6 +114,7 @@ impl Default for Settings {
             volume: VolumeSettings::default(),
             scan: ScanSettings::default(),
             policy: BreachSettings::default(),
+            decision: DecisionSettings::default(),
         }
     }
 }
@@ -184,7 +188,7 @@ impl Settings {
         ];
         match rules.into_iter().find(|(_, value, holds, _)| !holds || !value.is_finite()) {
             Some((key, value, _, expected)) => Err(SettingsError { key, value: value.to_string(), expected }),
-            None => Ok(()),
+            None => self.decision.check(),
         }
     }
 }

@@ -86,6 +86,7 @@ impl<'a> Digests<'a> {
         let digest = self.digest(edge.source);
         digest.is_oriented |= is_oriented;
         digest.flows = digest.flows.saturating_add(counts.flows);
+        digest.opened = digest.opened.saturating_add(counts.opened);
         digest.denied = digest.denied.saturating_add(counts.denied);
         digest.failed = digest.failed.saturating_add(counts.failed);
     }
@@ -126,8 +127,8 @@ impl<'a> Digests<'a> {
         self.report.answers.push(edge);
     }
 
-    pub(super) fn score(&mut self, edge: Edge, score: f64) {
-        self.report.edge_scores.push((edge, score));
+    pub(super) fn score(&mut self, edge: Edge, signals: Vec<(DetectorName, EdgeSignal)>) {
+        self.report.edge_scores.push((edge, signals));
     }
 
     /// The report, with entities numbered by its own list.

@@ -20,19 +20,18 @@ pub(super) struct Window<'a> {
     pub(super) common: &'a Common,
 }
 
-/// Lets every detector judge an edge, then learn it. Its capped sum of signals.
+/// Lets every detector judge an edge, then learn it. Its signals go to `kept`, where they are.
 pub(super) fn close_edge(
     state: &mut EdgeState,
     tally: &Tally,
     window: &Window<'_>,
     volume: Option<&VolumeSettings>,
-    risk_cap: f64,
+    mut kept: Option<&mut Vec<(DetectorName, EdgeSignal)>>,
     digests: &mut Digests<'_>,
-) -> f64 {
+) {
     let Common { pools, change, is_training } = window.common;
     let counts = &tally.counts;
     let level = volume::level(counts.opened) - change;
-    let mut score = 0.0;
     let mut is_volume_unusual = false;
     let age = u64::from(window.age.saturating_sub(state.born));
     let mut tell = |name: DetectorName, p_value: Option<(f64, Facts)>| {
@@ -44,7 +43,9 @@ pub(super) fn close_edge(
             born: window.index.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)),
             windows: u64::from(state.windows),
         });
-        score += signal.map_or(0.0, |signal| (-signal.p_value.log10()).clamp(0.0, risk_cap));
+        if let (Some(kept), Some(signal)) = (&mut kept, signal) {
+            kept.push((name, signal));
+        }
         digests.tell(name, state.edge, signal);
     };
     if !tally.is_birth {
@@ -98,5 +99,4 @@ pub(super) fn close_edge(
     if let Some(settings) = volume.filter(|_| counts.opened > 0 && !window.is_partial) {
         volume::learn(state, level, is_volume_unusual && !is_training, settings, &mut digests.pools);
     }
-    score
 }

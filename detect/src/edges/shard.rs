@@ -24,7 +24,6 @@ pub struct EdgeShard {
     volume: Option<VolumeSettings>,
     top_max: usize,
     keeps_scores: bool,
-    risk_cap: f64,
     network: Network,
     /// Per edge number.
     states: Vec<EdgeState>,
@@ -60,7 +59,6 @@ impl EdgeShard {
             volume: settings.volume.is_enabled.then(|| settings.volume.clone()),
             top_max: settings.observations_max,
             keeps_scores: false,
-            risk_cap: settings.risk_cap,
             network: Network::default(),
             states: Vec::new(),
             places: Vec::new(),
@@ -145,7 +143,7 @@ impl EdgeShard {
         Contact { source: entity(edge.source), destination: entity(edge.destination), port: edge.port, is_new, counts }
     }
 
-    /// Takes a flow in that was foretold, now that its window is open. What could not wait was told before.
+    /// Takes a flow in that was foretold, now that its window is open.
     pub(crate) fn observe_foretold(
         &mut self,
         (number, kinds): (u32, [EntityKind; 2]),
@@ -291,9 +289,10 @@ impl EdgeShard {
             self.places[place] = 0;
             let state = &mut self.states[place];
             digests.count(state.edge, &tally.counts);
-            let score = close_edge(state, tally, &window, self.volume.as_ref(), self.risk_cap, &mut digests);
-            if self.keeps_scores {
-                digests.score(state.edge, score);
+            let mut kept = self.keeps_scores.then(Vec::new);
+            close_edge(state, tally, &window, self.volume.as_ref(), kept.as_mut(), &mut digests);
+            if let Some(signals) = kept {
+                digests.score(state.edge, signals);
             }
         }
         self.tallies = tallies;

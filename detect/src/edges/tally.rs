@@ -53,17 +53,28 @@ pub(super) struct SizeTally {
     max: i64,
 }
 
+/// TCP's protocol number.
+const TCP: i16 = 6;
+
+/// Whether a flow whose log does not say how it ended had no answer: over TCP something was sent and nothing came back, not
+/// even what accepts the connection. What was not seen is no such evidence, and other protocols may well be one-way.
+fn is_vain(event: &FlowEvent<'_>) -> bool {
+    let has_no_answer = event.bytes_in == Some(0) && event.bytes_out.is_some_and(|bytes| bytes > 0);
+    event.outcome == Outcome::Unknown && event.protocol_num == Some(TCP) && has_no_answer
+}
+
 impl EdgeCounts {
     /// What one row counts for.
     pub(crate) fn of(event: &FlowEvent<'_>) -> Self {
         let flows = event.flow_count.max(1);
         let only = |holds: bool| if holds { flows } else { 0 };
+        let is_vain = is_vain(event);
         Self {
             flows,
             opened: only(event.opens != Some(false)),
-            answered: only(matches!(event.outcome, Outcome::Allowed | Outcome::Unknown)),
+            answered: only(matches!(event.outcome, Outcome::Allowed | Outcome::Unknown) && !is_vain),
             denied: only(event.outcome == Outcome::Denied),
-            failed: only(event.outcome == Outcome::Failed),
+            failed: only(event.outcome == Outcome::Failed || is_vain),
             bytes_out: event.bytes_out,
             bytes_in: event.bytes_in,
             protocol_num: event.protocol_num,
@@ -203,6 +214,41 @@ mod tests {
         assert!((found_mean - mean).abs() < 1e-4, "{sizes:?}: mean {found_mean}");
         assert!((found_squares - squares).abs() < 1e-3, "{sizes:?}: squares {found_squares}");
         assert!((tally.farthest(2.0).unwrap_or(f64::NAN) - farthest).abs() < 1e-4, "{sizes:?}");
+    }
+
+    /// Protocol, outcome and bytes of a flow: answered and failed flows.
+    fn check_answer(flow: (i16, Outcome, Option<i64>, Option<i64>), expected: (i64, i64)) {
+        let (protocol, outcome, bytes_out, bytes_in) = flow;
+        let event = FlowEvent {
+            time: 0,
+            src_entity: "a",
+            src_kind: "service",
+            dst_entity: "b",
+            dst_kind: "service",
+            dst_port: Some(443),
+            protocol_num: Some(protocol),
+            outcome,
+            is_src_dst_assignment_known: true,
+            opens: None,
+            flow_count: 3,
+            bytes_out,
+            bytes_in,
+            declared_verdict: None,
+            declared_rule: None,
+        };
+        let counts = EdgeCounts::of(&event);
+        assert_eq!((counts.answered, counts.failed), expected, "{flow:?}");
+    }
+
+    #[test]
+    fn what_was_sent_in_vain_has_failed_where_the_log_does_not_say() {
+        check_answer((6, Outcome::Unknown, Some(60), Some(0)), (0, 3));
+        check_answer((6, Outcome::Unknown, Some(60), Some(40)), (3, 0));
+        // Not seen is not zero; other protocols may be one-way; what the log says holds.
+        check_answer((6, Outcome::Unknown, Some(60), None), (3, 0));
+        check_answer((6, Outcome::Unknown, None, Some(0)), (3, 0));
+        check_answer((17, Outcome::Unknown, Some(60), Some(0)), (3, 0));
+        check_answer((6, Outcome::Allowed, Some(60), Some(0)), (3, 0));
     }
 
     #[test]

@@ -18,12 +18,16 @@ const VARIANCE_PRIOR: f64 = 2.0;
 const FREEDOM_MAX: f64 = 30.0;
 /// Weighted flows an edge needs before it is judged.
 const FLOWS_MIN: f32 = 5.0;
+/// Windows an edge needs before it is judged: one window says nothing of how others differ.
+const WINDOWS_MIN: u32 = 3;
 /// Weighted flows an edge needs before unusual flows are held back from learning.
 const FLOWS_FOR_HOLD_MIN: f32 = 20.0;
 /// A flow with a p-value below this is held back from learning.
 const HOLD_P_VALUE: f64 = 1e-6;
 /// After so many windows with flows held back the new sizes are learnt.
 const HELD_WINDOWS_MAX: u8 = 6;
+/// So many windows with flows held back are a habit.
+const HABIT_WINDOWS: u8 = 3;
 /// A deviation of fewer scales is no news whatever the degrees of freedom, and its probability is not computed.
 const DEVIATION_MIN: f64 = 2.0;
 /// Units of squared logarithms in the pools: the square of a tally's steps.
@@ -65,6 +69,9 @@ pub(super) fn tally(state: &EdgeState, moments: &Moments, pools: &Pools, is_trai
 /// p-value of the edge's most unusual flow, times the flows and directions tested. None where nothing was tested; facts
 /// only where it may be unusual.
 pub(super) fn judge(state: &EdgeState, tally: &Tally, pools: &Pools) -> Option<Option<Judged>> {
+    if state.windows < WINDOWS_MIN {
+        return None;
+    }
     let mut tests = 0;
     let mut strongest: Option<Judged> = None;
     for (is_out, moments, sizes) in [(true, &state.size_out, &tally.size_out), (false, &state.size_in, &tally.size_in)]
@@ -84,8 +91,14 @@ pub(super) fn judge(state: &EdgeState, tally: &Tally, pools: &Pools) -> Option<O
     }
     (tests > 0).then(|| {
         let Judged { p_value, facts } = strongest?;
-        Some(Judged { p_value: (p_value * tests as f64).min(1.0), facts })
+        Some(Judged { p_value: (p_value * tests as f64).max(habit(state)).min(1.0), facts })
     })
+}
+
+/// What an edge did in several windows already is no rarer than the share of them, whatever its model says: where sizes come of
+/// two kinds of flows, no single distribution fits.
+fn habit(state: &EdgeState) -> f64 {
+    if state.sizes_held < HABIT_WINDOWS { 0.0 } else { f64::from(state.sizes_held) / (f64::from(state.windows) + 1.0) }
 }
 
 /// Takes the window's sizes in, but for those held back.

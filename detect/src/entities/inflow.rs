@@ -4,12 +4,13 @@
 //!
 //! Its units are destinations. They are kept apart from those of sources: added to them they would only add noise.
 
-use super::View;
 use super::hazard::{Curve, Factor, Rates};
+use super::{UnitScore, View};
 use crate::combine;
 use crate::distributions::{ln_negative_binomial_tail, p_of_ln};
 use crate::edges::{Moments, Prediction, volume};
 use crate::exact;
+use crate::network::Network;
 use crate::report::{Birth, Inflow};
 use crate::settings::{DestinationSettings, Settings, VolumeSettings};
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,7 @@ pub(crate) struct Judged {
     pub(crate) clients: u64,
     pub(crate) p_of_level: f64,
     pub(crate) p_of_clients: f64,
+    pub(crate) p_of_flood: f64,
     /// What its level was judged by.
     pub(crate) prediction: Option<Prediction>,
 }
@@ -81,7 +83,28 @@ impl Judged {
     /// Combined p-value and the capped sum.
     pub(super) fn combined(&self, settings: &Settings) -> (f64, f64) {
         let p_values = [self.p_of_level, self.p_of_clients];
-        (combine::cauchy(p_values, DECIDING), combine::risk_score(p_values, settings.risk_cap))
+        // A level and a flood are two looks at one count: the level decides, the flood orders. Measured on labelled streams.
+        let ordering = [self.p_of_flood, self.p_of_clients];
+        (combine::cauchy(p_values, DECIDING), combine::risk_score(ordering, settings.risk_cap))
+    }
+
+    /// What spoke, by name.
+    pub(super) fn signals(&self) -> impl Iterator<Item = (&'static str, f64)> {
+        let all = [("level", self.p_of_level), ("clients", self.p_of_clients), ("flood", self.p_of_flood)];
+        all.into_iter().filter(|&(_, p_value)| p_value < 1.0)
+    }
+
+    /// The score, for evaluation.
+    pub(super) fn score(&self, network: &Network, view: &View, settings: &Settings) -> UnitScore {
+        let (p_value, risk_score) = self.combined(settings);
+        UnitScore {
+            entity: network.name(self.inflow.destination).to_owned(),
+            window_start: view.start,
+            p_value,
+            calibrated_p_value: p_value,
+            risk_score,
+            signals: self.signals().collect(),
+        }
     }
 }
 
@@ -104,7 +127,8 @@ impl Crowd {
         change: f64,
         settings: &Settings,
     ) -> Judged {
-        let mut judged = Judged { inflow, clients, p_of_level: 1.0, p_of_clients: 1.0, prediction: None };
+        let mut judged =
+            Judged { inflow, clients, p_of_level: 1.0, p_of_clients: 1.0, p_of_flood: 1.0, prediction: None };
         let Some((baseline, age)) = known else { return judged };
         let VolumeSettings { windows_min, variance_prior, freedom_max, is_enabled, .. } = settings.volume;
         if is_enabled && f64::from(baseline.level.weight) >= windows_min && inflow.opened > 0 {

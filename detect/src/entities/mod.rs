@@ -2,7 +2,10 @@
 //! something new, follows chains, combines all signals of an entity and decides what becomes a finding.
 
 mod chain;
+mod conclusion;
 mod destination;
+mod edge_scores;
+mod flood;
 mod hazard;
 mod inflow;
 mod notices;
@@ -21,8 +24,9 @@ pub(crate) use chain::{Chain, Hop};
 pub(crate) use view::View;
 
 use crate::breach;
+use crate::decision::{Decision, Incident, Weighed};
 use crate::explain::Explainer;
-use crate::finding::OpenFindings;
+use crate::finding::{Deciding, OpenFindings, Touched};
 use crate::network::{Edge, Network};
 use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Pools, Report};
 use crate::settings::Settings;
@@ -37,7 +41,7 @@ pub(crate) use states::EntityStates;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::Finding;
 use tradewind_model::time::SECOND;
-use unit::UnitJudge;
+use unit::{Signals, UnitJudge};
 
 /// The entity level of one network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -51,6 +55,7 @@ pub struct EntityLevel {
     pending: BTreeMap<i64, Pending>,
     pools: Pools,
     findings: OpenFindings,
+    decision: Decision,
 }
 
 /// A birth with what it says.
@@ -94,6 +99,8 @@ pub struct UnitScore {
     pub window_start: i64,
     /// Combined p-value.
     pub p_value: f64,
+    /// The same, recalibrated by what is usual for units of its class, once that is known.
+    pub calibrated_p_value: f64,
     /// Sum of -log10 p, capped per signal: orders units.
     pub risk_score: f64,
     /// p-value of each detector that tested it.
@@ -111,8 +118,23 @@ pub struct EdgeScore {
     pub port: Option<u16>,
     /// Start of the window, microseconds UTC.
     pub window_start: i64,
+    /// Combined p-value of the edge's own signals and of those of its ends that it takes part in.
+    pub p_value: f64,
     /// Sum of -log10 p, capped per signal.
     pub risk_score: f64,
+    /// p-value of each detector that had something to say.
+    pub signals: Vec<(&'static str, f64)>,
+    /// The size that the signal `transfer` is about; it says nothing of the edge's other flows.
+    pub size: Option<UnusualSize>,
+}
+
+/// The most unusual size of an edge's flows in a window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct UnusualSize {
+    /// Whether these are the bytes from source to destination.
+    pub is_out: bool,
+    /// Bytes of the flow, to six in a hundred thousand.
+    pub bytes: f64,
 }
 
 /// What came of a window.
@@ -120,10 +142,14 @@ pub struct EdgeScore {
 pub struct Closed {
     /// Findings that are new or changed.
     pub findings: Vec<Finding>,
+    /// Incidents that are new, changed or over.
+    pub incidents: Vec<Incident>,
     /// What the edge level has to know.
     pub feedback: Vec<Feedback>,
     /// Scores of its units, by name.
     pub units: Vec<UnitScore>,
+    /// Scores of what reached its destinations, by name.
+    pub destinations: Vec<UnitScore>,
     /// Scores of its edges, by names and port, where the edge level keeps them.
     pub edges: Vec<EdgeScore>,
 }
@@ -132,6 +158,7 @@ impl EntityLevel {
     /// A level that knows nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let decision = Decision::new(&settings.decision);
         Self {
             settings,
             network: Network::default(),
@@ -141,6 +168,7 @@ impl EntityLevel {
             pending: BTreeMap::new(),
             pools: Pools::default(),
             findings: OpenFindings::default(),
+            decision,
         }
     }
 
@@ -181,37 +209,67 @@ impl EntityLevel {
             pools: &self.pools,
             settings: &self.settings,
             is_starting,
+            index: at.index,
         };
         let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
+        let mut floods: BTreeMap<u32, f64> = BTreeMap::new();
+        let mut touched = Touched::new();
+        let mut tested: Vec<(u32, Signals, Weighed)> = Vec::new();
+        let mut reached: Vec<(u32, Weighed)> = Vec::new();
+        self.decision.prepare(&self.settings.decision);
+        if at.is_training {
+            self.decision.trained();
+        }
         for digest in &view.sources {
             let range = view.births_of(digest.source);
             let unit = judge.unit(digest, &births[range.clone()]);
-            closed.units.push(unit.score(&self.network, &view));
-            let unusual =
-                if is_silent { None } else { unit.unusual(digest, &births[range], &explainer, &self.settings) };
+            let kind = self.network.kind(digest.source);
+            let weighed = self.decision.weigh(kind, unit.signals(), unit.p_value(), &self.settings);
+            self.decision.count(&weighed);
+            let score = unit.score(&self.network, &view);
+            closed.units.push(UnitScore { calibrated_p_value: weighed.p_value, ..score });
+            floods.extend(unit.flood().map(|p_value| (digest.source, p_value)));
+            let unusual = if is_silent {
+                None
+            } else {
+                unit.unusual(digest, &births[range], &explainer, weighed, &self.settings)
+            };
+            tested.push((digest.source, unit.into_signals(), weighed));
             let unusual = pending.merge(digest.source, unusual, &view);
-            let raised = self.findings.update(&view, &self.network, digest.source, unusual, &self.settings);
-            closed.findings.extend(raised);
+            touched.extend(self.findings.update(&view, &self.network, digest.source, unusual, &self.settings));
         }
         if self.settings.policy.is_enabled {
             let most = self.settings.observations_max;
             let limit = |unusual: &mut _| self.findings.limit_subjects(unusual);
             for breached in breach::of_window(&self.network, &view, most, limit) {
-                closed.findings.extend(self.findings.raise(&view, &self.network, breached, &self.settings));
+                touched.push(self.findings.raise(&view, breached, &self.settings));
             }
         }
         self.findings.forget_subjects();
-        let inflows = self.judge_inflows(&view);
+        let inflows = self.judge_inflows(&view, is_starting);
+        closed.destinations = inflows.iter().map(|judged| judged.score(&self.network, &view, &self.settings)).collect();
         for judged in inflows.iter().filter(|_| !is_silent) {
             let (p_value, risk_score) = judged.combined(&self.settings);
-            if p_value < self.settings.p_value_max && judged.is_of_many(&view.births) {
-                let unusual = explainer.inflow(judged, p_value, risk_score);
-                closed.findings.extend(self.findings.raise(&view, &self.network, unusual, &self.settings));
+            let weighed = self.decision.weigh_inflow(p_value, &self.settings);
+            self.decision.count(&weighed);
+            reached.push((judged.inflow.destination, weighed));
+            if weighed.ratio < 1.0 && judged.is_of_many(&view.births) {
+                let unusual = explainer.inflow(judged, weighed, risk_score);
+                touched.push(self.findings.raise(&view, unusual, &self.settings));
             }
         }
+        let is_told = |source, behaviour, subject: &str| pending.has_told(&(source, behaviour, subject.to_owned()));
+        let by =
+            Deciding { window: &view, network: &self.network, settings: &self.settings, decision: &mut self.decision };
+        let told = self.findings.decide(&touched, by, is_told);
+        if is_silent {
+            tested.clear();
+        }
+        closed.incidents = self.conclude(&view, &told, &tested, &reached);
+        closed.findings = told.into_iter().map(|(finding, _)| finding).collect();
         closed.feedback = self.feedback(&view, &births, is_starting);
-        closed.edges = edge_scores(&view, &births, &inflows, &self.network, &self.settings);
-        self.learn(&view, &births, &outlook, is_starting);
+        closed.edges = edge_scores::of(&view, &births, &floods, &inflows, &self.network, &self.settings);
+        self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
         closed
@@ -244,7 +302,7 @@ impl EntityLevel {
     }
 
     /// Judges what reached each destination.
-    fn judge_inflows(&self, view: &View) -> Vec<Judged> {
+    fn judge_inflows(&self, view: &View, is_starting: bool) -> Vec<Judged> {
         let crowd = &self.states.crowd;
         let rates = crowd.rates(&self.settings.destination);
         let mut clients: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
@@ -252,10 +310,15 @@ impl EntityLevel {
             clients.entry(birth.edge.destination).or_default().insert(birth.edge.source);
         }
         let judge = |&inflow: &Inflow| {
-            let known = self.states.destination(inflow.destination);
-            let known = known.map(|known| (&known.inflow, view.index.abs_diff(known.first_window)));
+            let state = self.states.destination(inflow.destination);
+            let known = state.map(|known| (&known.inflow, view.index.abs_diff(known.first_window)));
             let clients = clients.get(&inflow.destination).map_or(0, BTreeSet::len) as u64;
-            crowd.judge(inflow, clients, known, &rates, view.change, &self.settings)
+            let mut judged = crowd.judge(inflow, clients, known, &rates, view.change, &self.settings);
+            if !is_starting && self.settings.volume.is_enabled {
+                let deviance = flood::Flood::deviance(state.map(|state| &state.flood), view.index, inflow.opened);
+                judged.p_of_flood = flood::p_value(deviance);
+            }
+            judged
         };
         view.destinations.iter().map(judge).collect()
     }
@@ -278,9 +341,9 @@ impl EntityLevel {
         all
     }
 
-    fn learn(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool) {
-        let entities = self.network.entity_count();
-        self.states.learn(view, births, outlook, is_starting, &self.settings.destination, entities);
+    fn learn(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool, is_training: bool) {
+        let learning = Learning { is_starting, is_training, settings: &self.settings };
+        self.states.learn(view, births, outlook, learning, &self.network);
         self.pools.merge(&view.pools);
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
@@ -294,35 +357,4 @@ impl EntityLevel {
     pub fn entity_count(&self) -> usize {
         self.network.entity_count()
     }
-}
-
-/// Scores of edges: what was found of the edge, of its birth and of its destination.
-fn edge_scores(
-    view: &View,
-    births: &[JudgedBirth],
-    inflows: &[Judged],
-    network: &Network,
-    settings: &Settings,
-) -> Vec<EdgeScore> {
-    if view.edge_scores.is_empty() {
-        return Vec::new();
-    }
-    let risk = |p_value: f64| (-p_value.log10()).clamp(0.0, settings.risk_cap);
-    let reached: BTreeMap<u32, f64> =
-        inflows.iter().map(|judged| (judged.inflow.destination, judged.combined(settings).1)).collect();
-    let mut births = births.iter().peekable();
-    let score = |&(edge, score): &(Edge, f64)| {
-        let birth = births.next_if(|birth| birth.birth.edge == edge);
-        let born = birth.map_or(0.0, |birth| {
-            risk(birth.marked.p_value) + birth.chain.as_ref().map_or(0.0, |chain| risk(chain.p_value))
-        });
-        EdgeScore {
-            source: network.name(edge.source).to_owned(),
-            destination: network.name(edge.destination).to_owned(),
-            port: edge.port.number(),
-            window_start: view.start,
-            risk_score: score + born + reached.get(&edge.destination).copied().unwrap_or(0.0),
-        }
-    };
-    view.edge_scores.iter().map(score).collect()
 }

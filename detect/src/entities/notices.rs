@@ -74,6 +74,7 @@ impl EntityLevel {
             floor: before.find_map(Pending::floor).unwrap_or(&self.floor),
             outlook: &outlook,
             network: &self.network,
+            decision: &self.decision,
             settings: &self.settings,
             window: &View::new(at.index, self.length(), at.age, false),
         };
@@ -93,7 +94,12 @@ impl EntityLevel {
         if self.pending.range(first..at.index).any(|(_, pending)| pending.has_told(&topic)) {
             return None;
         }
-        let finding = self.findings.raise_at_once(&window, &self.network, unusual, &self.settings)?;
+        let finding = {
+            // Not those of later windows: what came early must not count against what came first.
+            let others = self.pending.range(..=at.index).map(|(_, pending)| pending.told()).sum();
+            let by = (&self.decision, others);
+            self.findings.raise_at_once(&window, &self.network, unusual, &self.settings, by)?
+        };
         self.pending.entry(at.index).or_default().tell(topic, finding.finding_id.clone());
         Some(finding)
     }

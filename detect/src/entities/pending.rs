@@ -11,6 +11,7 @@ use super::scan::{self, Floor};
 use super::states::EntityStates;
 use super::unit::{combined, families};
 use super::{JudgedBirth, View, destination};
+use crate::decision::{Decision, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{OpenFindings, Unusual};
 use crate::network::Network;
@@ -57,6 +58,7 @@ pub(super) struct Known<'a> {
     pub(super) floor: &'a Floor,
     pub(super) outlook: &'a Outlook,
     pub(super) network: &'a Network,
+    pub(super) decision: &'a Decision,
     pub(super) settings: &'a Settings,
     pub(super) window: &'a View,
 }
@@ -97,6 +99,11 @@ impl Pending {
 
     pub(super) fn has_told(&self, topic: &Topic) -> bool {
         self.told.iter().any(|(told, _)| told == topic)
+    }
+
+    /// How many findings were told that the budget counts.
+    pub(super) fn told(&self) -> usize {
+        self.told.iter().filter(|((_, behaviour, _), _)| *behaviour != DetectorName::Policy).count()
     }
 
     /// Ids of the findings that were told.
@@ -153,7 +160,9 @@ impl Pending {
         let strongest = chained.min_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
         signals.extend(strongest.map(|(_, chain)| (DetectorName::Chain, chain.p_value)));
         let (p_value, risk_score) = combined(&signals, settings);
-        if judged.is_empty() || p_value >= settings.p_value_max {
+        let kind = known.network.kind(edge.source);
+        let Weighed { p_value, ratio, .. } = known.decision.weigh(kind, &signals, p_value, settings);
+        if judged.is_empty() || ratio >= 1.0 {
             return None;
         }
         let explainer = known.explainer();
@@ -163,6 +172,10 @@ impl Pending {
             (false, true) => DetectorName::Chain,
             (false, false) => DetectorName::Destination,
         };
+        // One word on each behaviour at once: no other needs words.
+        if self.raised.get(&edge.source).is_some_and(|all| all.iter().any(|known| known.behaviour == behaviour)) {
+            return None;
+        }
         let mut lines = Vec::new();
         if is_search {
             lines.extend(judged.iter().map(|birth| explainer.searched(birth, births)));
@@ -174,6 +187,7 @@ impl Pending {
         Some(Unusual {
             behaviour,
             p_value,
+            ratio,
             risk_score,
             signals: families(&signals),
             edges: judged.iter().map(|birth| (birth.birth.edge, birth.birth.counts)).collect(),

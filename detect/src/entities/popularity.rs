@@ -4,14 +4,15 @@
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Votes per item, with the count of counts that tail masses are made of.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<(u64, u32)>", into = "Vec<(u64, u32)>")]
 pub(crate) struct Popularity {
     votes: HashMap<u64, u32, RandomState>,
-    /// `items_with[c]` is the number of items with c votes.
-    items_with: Vec<u64>,
+    /// Number of items per number of votes, where there are any: few numbers occur, however high they are.
+    items_with: BTreeMap<u32, u64>,
     total: u64,
 }
 
@@ -24,35 +25,37 @@ impl Popularity {
     /// One more voter for an item.
     pub(crate) fn vote(&mut self, item: u64) {
         let votes = self.votes.entry(item).or_insert(0);
-        let before = *votes as usize;
+        let before = *votes;
         *votes += 1;
-        if self.items_with.len() < before + 2 {
-            self.items_with.resize(before + 2, 0);
+        if let Some(items) = self.items_with.get_mut(&before) {
+            *items -= 1;
+            if *items == 0 {
+                self.items_with.remove(&before);
+            }
         }
-        self.items_with[before] = self.items_with[before].saturating_sub(1);
-        self.items_with[before + 1] += 1;
+        *self.items_with.entry(before + 1).or_default() += 1;
         self.total += 1;
     }
 
     /// The masses as they stand, for a whole window's births.
     pub(crate) fn masses(&self) -> Masses {
         let total = self.total as f64;
-        let singletons = self.items_with.get(1).copied().unwrap_or(0) as f64;
+        let singletons = self.items_with.get(&1).copied().unwrap_or(0) as f64;
         // Good-Turing: what has not been seen is as frequent as what was seen once; smoothed for the start.
         let missing = (singletons + 1.0) / (total + 2.0);
         let mut sum = 0.0;
-        let at_most = self.items_with.iter().enumerate().map(|(votes, &items)| {
-            sum += votes as f64 * items as f64;
-            missing + (1.0 - missing) * sum / total.max(1.0)
+        let at_most = self.items_with.iter().map(|(&votes, &items)| {
+            sum += f64::from(votes) * items as f64;
+            (votes, missing + (1.0 - missing) * sum / total.max(1.0))
         });
         Masses { at_most: at_most.collect(), missing }
     }
 }
 
-/// Mass of outcomes at most as popular, per number of votes.
+/// Mass of outcomes at most as popular, per number of votes that occurs.
 #[derive(Clone, Debug)]
 pub(crate) struct Masses {
-    at_most: Vec<f64>,
+    at_most: Vec<(u32, f64)>,
     /// Mass of the items nobody voted for yet.
     pub(crate) missing: f64,
 }
@@ -63,7 +66,8 @@ impl Masses {
         if votes == 0 {
             return self.missing;
         }
-        self.at_most.get(votes as usize).copied().unwrap_or(1.0).min(1.0)
+        let place = self.at_most.partition_point(|&(known, _)| known <= votes);
+        place.checked_sub(1).map_or(self.missing, |place| self.at_most[place].1.min(1.0))
     }
 }
 

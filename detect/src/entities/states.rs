@@ -1,6 +1,7 @@
 //! What the entity level learns: who was seen since when, how often each gets something new, who is popular. Learnt at a
 //! window's close, after all of it was judged.
 
+use super::flood::Flood;
 use super::hazard::{Curve, Factor};
 use super::inflow::{Baseline, Crowd, Judged, Learning};
 use super::outlook::Outlook;
@@ -8,9 +9,10 @@ use super::scan::Walk;
 use super::view::View;
 use super::votes::Votes;
 use super::{JudgedBirth, refusals::SourceRefusals};
+use crate::network::Network;
 use crate::report::Birth;
-use crate::settings::DestinationSettings;
 use serde::{Deserialize, Serialize};
+use tradewind_model::entity::EntityKind;
 
 /// A new edge with a lower p-value does not make its source one that often has new edges: else who searches a network
 /// first could go on unnoticed.
@@ -29,6 +31,8 @@ pub(crate) struct EntityStates {
     /// New destinations per window of the network, by its age.
     pub(super) new_destinations: Curve,
     pub(super) crowd: Crowd,
+    /// How many sources there are of each kind.
+    kinds: Vec<(EntityKind, usize)>,
     /// Per entity number.
     sources: Vec<Option<Source>>,
     destinations: Vec<Option<Destination>>,
@@ -37,6 +41,10 @@ pub(crate) struct EntityStates {
 /// An entity as a source.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Source {
+    /// Its kind when it was last active.
+    pub(crate) kind: EntityKind,
+    /// Whether that kind's count has it.
+    is_counted: bool,
     pub(crate) first_window: i64,
     pub(crate) active_windows: u64,
     /// Edges that were answered.
@@ -44,6 +52,7 @@ pub(crate) struct Source {
     pub(super) births: Factor,
     pub(super) refusals: SourceRefusals,
     pub(super) walk: Walk,
+    pub(super) flood: Flood,
 }
 
 /// An entity as a destination.
@@ -52,6 +61,7 @@ pub(crate) struct Destination {
     pub(crate) first_window: i64,
     pub(super) ports: Factor,
     pub(super) inflow: Baseline,
+    pub(super) flood: Flood,
 }
 
 impl Destination {
@@ -75,19 +85,42 @@ impl EntityStates {
         self.source(entity).is_none() && self.destination(entity).is_none()
     }
 
+    /// How many sources there are of a kind.
+    pub(crate) fn sources_of(&self, kind: EntityKind) -> usize {
+        self.kinds.iter().find(|(known, _)| *known == kind).map_or(0, |&(_, count)| count)
+    }
+
+    /// Takes in of which kind a source is: it may be known better than before.
+    fn learn_kind(&mut self, entity: u32, kind: EntityKind) {
+        let Some(source) = self.sources[entity as usize].as_mut() else { return };
+        if source.kind == kind && source.is_counted {
+            return;
+        }
+        let (before, was_counted) = (std::mem::replace(&mut source.kind, kind), source.is_counted);
+        source.is_counted = true;
+        for (known, count) in &mut self.kinds {
+            *count -= usize::from(was_counted && *known == before);
+        }
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((kind, 1)),
+        }
+    }
+
     /// Takes a window in. `births` are those of the view, judged.
     pub(super) fn learn(
         &mut self,
         view: &View,
         births: &[JudgedBirth],
         outlook: &Outlook,
-        is_starting: bool,
-        settings: &DestinationSettings,
-        entities: usize,
+        learning: Learning<'_>,
+        network: &Network,
     ) {
+        let Learning { is_starting, settings, .. } = learning;
+        let entities = network.entity_count();
         self.sources.resize(entities.max(self.sources.len()), None);
         self.destinations.resize(entities.max(self.destinations.len()), None);
-        let limit = u64::from(settings.births_learnt_max);
+        let limit = u64::from(settings.destination.births_learnt_max);
         let strangers: Vec<u32> = view
             .destinations
             .iter()
@@ -95,14 +128,23 @@ impl EntityStates {
             .filter(|&entity| self.is_stranger(entity))
             .collect();
         self.learn_ports(view, outlook, is_starting, limit);
-        self.learn_sources(view, births, outlook, is_starting, limit);
+        self.learn_sources(view, births, outlook, learning, limit);
+        view.sources.iter().for_each(|digest| self.learn_kind(digest.source, network.kind(digest.source)));
         view.answers.iter().for_each(|&edge| self.votes.learn(edge));
         let new_destinations = strangers.iter().filter(|&&entity| self.votes.is_server(entity)).count() as u64;
         let bucket = Curve::bucket(view.age);
         self.new_destinations.learn(bucket, if is_starting { new_destinations } else { new_destinations.min(limit) });
     }
 
-    fn learn_sources(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool, limit: u64) {
+    fn learn_sources(
+        &mut self,
+        view: &View,
+        births: &[JudgedBirth],
+        outlook: &Outlook,
+        learning: Learning<'_>,
+        limit: u64,
+    ) {
+        let Learning { is_starting, is_training, .. } = learning;
         let mut new_sources = 0;
         for digest in view.sources.iter().filter(|digest| digest.is_oriented) {
             let own = &births[view.births_of(digest.source)];
@@ -115,12 +157,15 @@ impl EntityStates {
             let state = self.sources[digest.source as usize].get_or_insert_with(|| {
                 new_sources += 1;
                 Source {
+                    kind: EntityKind::Unknown,
+                    is_counted: false,
                     first_window: view.index,
                     active_windows: 0,
                     destinations: 0,
                     births: Factor::default(),
                     refusals: SourceRefusals::default(),
                     walk: Walk::default(),
+                    flood: Flood::new(view.index),
                 }
             });
             let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
@@ -134,6 +179,9 @@ impl EntityStates {
             let is_first_of_all = bucket == 0 && is_starting;
             self.new_edges.learn(bucket, if is_first_of_all { answered } else { answered.min(limit) });
             state.refusals.learn(digest);
+            if !view.is_partial {
+                state.flood.learn(view.index, digest.opened, is_training);
+            }
             let mut by_time: Vec<&Birth> = own.iter().map(|birth| &birth.birth).collect();
             by_time.sort_by_key(|birth| birth.counts.first);
             by_time.iter().for_each(|birth| state.walk.step(birth.counts.answered > 0));
@@ -153,7 +201,12 @@ impl EntityStates {
         for entity in view.destinations.iter().map(|inflow| inflow.destination) {
             let first = opened.partition_point(|&(destination, _)| destination < entity);
             let count = opened[first..].iter().take_while(|&&(destination, _)| destination == entity).count() as u64;
-            let known = Destination { first_window: view.index, ports: Factor::default(), inflow: Baseline::default() };
+            let known = Destination {
+                first_window: view.index,
+                ports: Factor::default(),
+                inflow: Baseline::default(),
+                flood: Flood::new(view.index),
+            };
             let state = self.destinations[entity as usize].get_or_insert(known);
             let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
             let learnt = if is_starting { count } else { count.min(limit) };
@@ -172,6 +225,9 @@ impl EntityStates {
             if let Some(state) = state {
                 let age = view.index.abs_diff(state.first_window);
                 self.crowd.learn(&mut state.inflow, judged, age, &rates, view, learning);
+                if !view.is_partial {
+                    state.flood.learn(view.index, judged.inflow.opened, learning.is_training);
+                }
             }
         }
     }

@@ -1,11 +1,13 @@
 //! The unit of decision: one entity in one window. Collects its signals, combines them, and says which edges speak.
 
+use super::flood::{self, Flood};
 use super::outlook::{Marked, Outlook};
 use super::refusals::Refused;
 use super::scan::Walk;
 use super::states::EntityStates;
 use super::{JudgedBirth, UnitScore, View, destination, port, scan};
 use crate::combine;
+use crate::decision::Weighed;
 use crate::explain::Explainer;
 use crate::finding::{Line, Unusual};
 use crate::network::{Edge, Network};
@@ -13,7 +15,9 @@ use crate::report::{DetectorName, EDGE_DETECTORS, EdgeCounts, Pools, SourceDiges
 use crate::settings::Settings;
 
 /// Detectors whose p-values decide together, whether or not each had something to test.
-pub(super) const DECIDING: usize = 9;
+pub(super) const DECIDING: usize = 10;
+/// Place of the detector of volumes among those of the edge level.
+const VOLUME: usize = 4;
 /// A signal below this p-value speaks beside the leading one.
 const SPEAKS_BELOW: f64 = 1e-3;
 
@@ -24,7 +28,12 @@ pub(super) struct UnitJudge<'a> {
     pub(super) pools: &'a Pools,
     pub(super) settings: &'a Settings,
     pub(super) is_starting: bool,
+    /// Number of the window.
+    pub(super) index: i64,
 }
+
+/// p-values of detectors.
+pub(super) type Signals = Vec<(DetectorName, f64)>;
 
 /// The signals of one entity in one window.
 pub(super) struct Unit {
@@ -46,7 +55,7 @@ pub(super) fn combined(signals: &[(DetectorName, f64)], settings: &Settings) -> 
 /// Whether a detector takes part in the order of units. Measured on labelled streams: volumes only add noise to it; a new
 /// port is in the mark of its birth already, and a walk over first contacts in their number.
 const fn orders(name: DetectorName) -> bool {
-    !matches!(name, DetectorName::Volume | DetectorName::Scan | DetectorName::Port)
+    !matches!(name, DetectorName::Volume | DetectorName::Flood | DetectorName::Scan | DetectorName::Port)
 }
 
 impl UnitJudge<'_> {
@@ -63,6 +72,11 @@ impl UnitJudge<'_> {
         // No test but a memory: the strongest stands for all.
         tested(DetectorName::Carry, carry.top.first().map(|edge| edge.p_value));
         tested(DetectorName::Volume, least(volume));
+        if !self.is_starting && self.settings.volume.is_enabled {
+            let known = self.states.source(digest.source).map(|source| &source.flood);
+            let deviance = Flood::deviance(known, self.index, digest.opened);
+            tested(DetectorName::Flood, Some(flood::p_value(deviance)));
+        }
         let mut port_place = 0;
         if !births.is_empty() && !self.is_starting && self.settings.destination.is_enabled {
             let settings = &self.settings.destination;
@@ -97,12 +111,33 @@ fn p_of_walk(mut walk: Walk, births: &[JudgedBirth]) -> f64 {
 }
 
 impl Unit {
+    /// p-value of the source's flood, where it was tested.
+    pub(super) fn flood(&self) -> Option<f64> {
+        self.signals.iter().find(|(name, _)| *name == DetectorName::Flood).map(|&(_, p_value)| p_value)
+    }
+
+    /// p-value of each detector that tested it.
+    pub(super) fn signals(&self) -> &[(DetectorName, f64)] {
+        &self.signals
+    }
+
+    /// As [`Self::signals`], when nothing else is needed of it.
+    pub(super) fn into_signals(self) -> Signals {
+        self.signals
+    }
+
+    /// The combined p-value.
+    pub(super) const fn p_value(&self) -> f64 {
+        self.p_value
+    }
+
     /// The score, for evaluation.
     pub(super) fn score(&self, network: &Network, view: &View) -> UnitScore {
         UnitScore {
             entity: network.name(self.source).to_owned(),
             window_start: view.start,
             p_value: self.p_value,
+            calibrated_p_value: self.p_value,
             risk_score: self.risk_score,
             signals: self.signals.iter().map(|(name, p)| (name.as_str(), *p)).collect(),
         }
@@ -114,9 +149,10 @@ impl Unit {
         digest: &SourceDigest,
         births: &[JudgedBirth],
         explainer: &Explainer<'_>,
+        weighed: Weighed,
         settings: &Settings,
     ) -> Option<Unusual> {
-        if self.p_value >= settings.p_value_max {
+        if weighed.ratio >= 1.0 {
             return None;
         }
         let mut speaking = self.signals.clone();
@@ -146,7 +182,8 @@ impl Unit {
             lines.extend(said);
         }
         // A burst over new edges alone has no edge of its own that was tested: its new edges are its evidence.
-        if lines.iter().all(|line| line.detector != behaviour) {
+        let is_refusal = matches!(leading, DetectorName::Denied | DetectorName::Failed);
+        if is_refusal && lines.iter().all(|line| line.detector != behaviour) {
             lines.extend(explainer.refused(leading, digest, births, self.p_value, settings.observations_max));
         }
         if edges.is_empty() {
@@ -158,7 +195,8 @@ impl Unit {
         }
         Some(Unusual {
             behaviour,
-            p_value: self.p_value,
+            p_value: weighed.p_value,
+            ratio: weighed.ratio,
             risk_score: self.risk_score,
             signals: families(&self.signals),
             edges,
@@ -194,6 +232,11 @@ impl Unit {
                 let strongest = chained.min_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
                 strongest.map(|(birth, chain)| explainer.chain(birth, chain)).into_iter().collect()
             }
+            // A flood has no edge of its own: those that grew most are its evidence, else its new ones.
+            DetectorName::Flood if !digest.tests[VOLUME].top.is_empty() => {
+                let tests = &digest.tests[VOLUME];
+                tests.top.iter().take(most).map(|signal| explainer.edge(DetectorName::Volume, signal)).collect()
+            }
             DetectorName::Scan => by_mark.iter().take(most).map(|birth| explainer.searched(birth, births)).collect(),
             _ => by_mark.iter().take(most).map(|birth| explainer.birth(birth)).collect(),
         }
@@ -218,7 +261,7 @@ pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
         &[DetectorName::Destination, DetectorName::Port, DetectorName::Chain, DetectorName::Scan],
         &[DetectorName::Denied, DetectorName::Failed],
         &[DetectorName::Transfer],
-        &[DetectorName::Volume],
+        &[DetectorName::Volume, DetectorName::Flood],
     ];
     families.into_iter().filter(|names| speaks(names)).count()
 }
@@ -228,6 +271,7 @@ pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
 const fn behaviour(name: DetectorName) -> DetectorName {
     match name {
         DetectorName::Carry => DetectorName::Destination,
+        DetectorName::Flood => DetectorName::Volume,
         other => other,
     }
 }

@@ -2,7 +2,7 @@
 //! in an order that does not depend on shards.
 
 use crate::network::{Edge, Network};
-use crate::report::{Birth, Breach, Inflow, Pools, Report, SourceDigest};
+use crate::report::{Birth, Breach, DetectorName, EdgeSignal, Inflow, Pools, Report, SourceDigest};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -35,7 +35,7 @@ pub(crate) struct View {
     /// Breaches, by source, destination, port and rule.
     pub(crate) breaches: Vec<Breach>,
     pub(crate) pools: Pools,
-    pub(crate) edge_scores: Vec<(Edge, f64)>,
+    pub(crate) edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
 }
 
 impl View {
@@ -131,6 +131,7 @@ impl SourceDigest {
     /// Adds what another shard says of the same source.
     fn merge(&mut self, other: Self) {
         self.flows = self.flows.saturating_add(other.flows);
+        self.opened = self.opened.saturating_add(other.opened);
         self.denied = self.denied.saturating_add(other.denied);
         self.failed = self.failed.saturating_add(other.failed);
         self.is_oriented |= other.is_oriented;

@@ -3,9 +3,9 @@
 
 use super::popularity::{Masses, Popularity};
 use crate::exact;
-use crate::network::{Edge, pair};
+use crate::network::{Edge, parts};
 use foldhash::fast::RandomState;
-use hashbrown::HashSet;
+use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 /// What the network knows of who is served by whom.
@@ -23,9 +23,9 @@ pub(crate) struct Votes {
 }
 
 impl Votes {
-    /// Whether a destination ever answered this source.
-    pub(crate) fn has_answered(&self, source: u32, destination: u32) -> bool {
-        self.pairs.0.contains(&pair(source, destination))
+    /// Sources that a destination ever answered, in no order.
+    pub(crate) fn clients(&self, destination: u32) -> &[u32] {
+        self.pairs.clients.get(&destination).map_or(&[], Vec::as_slice)
     }
 
     /// Whether anything was ever answered by this destination on this port.
@@ -44,7 +44,7 @@ impl Votes {
             self.ports.vote(edge.port_key());
         }
         self.services.vote(edge.service());
-        if self.pairs.0.insert(edge.pair()) {
+        if self.pairs.insert(edge.pair()) {
             self.destinations.vote(u64::from(edge.destination));
         }
     }
@@ -114,20 +114,40 @@ pub(crate) struct MarkMasses {
     failed: f64,
 }
 
-/// Pairs of entities, stored in order.
+/// Pairs of source and destination, stored in order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<u64>", into = "Vec<u64>")]
-struct Pairs(HashSet<u64, RandomState>);
+struct Pairs {
+    all: HashSet<u64, RandomState>,
+    /// Sources by destination: the same pairs, so that the peers of a source can be counted without asking each.
+    clients: HashMap<u32, Vec<u32>, RandomState>,
+}
+
+impl Pairs {
+    /// Adds a pair; whether it is new.
+    fn insert(&mut self, pair: u64) -> bool {
+        let is_new = self.all.insert(pair);
+        if is_new {
+            let [source, destination] = parts(pair);
+            self.clients.entry(destination).or_default().push(source);
+        }
+        is_new
+    }
+}
 
 impl From<Vec<u64>> for Pairs {
     fn from(pairs: Vec<u64>) -> Self {
-        Self(pairs.into_iter().collect())
+        let mut all = Self::default();
+        for pair in pairs {
+            all.insert(pair);
+        }
+        all
     }
 }
 
 impl From<Pairs> for Vec<u64> {
     fn from(pairs: Pairs) -> Self {
-        let mut pairs: Self = pairs.0.into_iter().collect();
+        let mut pairs: Self = pairs.all.into_iter().collect();
         pairs.sort_unstable();
         pairs
     }

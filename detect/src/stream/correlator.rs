@@ -3,6 +3,7 @@
 
 use super::fingerprint;
 use super::messages::{Output, Round, Signal, StreamError};
+use crate::decision::{Control, Decided, Incident, Suppression};
 use crate::entities::{EntityLevel, WindowAt};
 use crate::report::{Common, Exchange, Report};
 use crate::settings::{Settings, SettingsError};
@@ -31,6 +32,8 @@ pub struct Correlator {
     closed: Option<i64>,
     hurried: i64,
     statistics: CorrelatorStatistics,
+    /// Incidents that were not taken yet.
+    incidents: Vec<Incident>,
 }
 
 /// What is waited for.
@@ -81,6 +84,7 @@ impl Correlator {
             closed: None,
             hurried: i64::MIN,
             statistics: CorrelatorStatistics::default(),
+            incidents: Vec::new(),
         })
     }
 
@@ -152,6 +156,32 @@ impl Correlator {
         }
         while self.proceed(&mut out) {}
         Ok(out)
+    }
+
+    /// Takes in what a person says of findings. It holds from the next window that closes, and so has to come at the same
+    /// place among the signals again after a restart: it belongs into their log.
+    pub fn control(&mut self, control: Control) {
+        let time = self.closed.map_or(0, |closed| closed.saturating_add(1)).saturating_mul(self.length);
+        let ended = self.entities.control(control, time);
+        self.incidents.extend(ended);
+    }
+
+    /// Incidents that were opened, changed or ended since the last call, in that order; of one that is here more than once the
+    /// last counts. Until they are taken they are part of the state.
+    pub fn take_incidents(&mut self) -> Vec<Incident> {
+        std::mem::take(&mut self.incidents)
+    }
+
+    /// How many findings were decided about, and how.
+    #[must_use]
+    pub const fn decided(&self) -> Decided {
+        self.entities.decided()
+    }
+
+    /// Suppressions that hold.
+    #[must_use]
+    pub fn suppressions(&self) -> &[Suppression] {
+        self.entities.suppressions()
     }
 
     /// What it has seen so far.
@@ -229,6 +259,7 @@ impl Correlator {
         let at = self.at(window);
         let settled = self.entities.settle(&at, &reports);
         let closed = self.entities.close(&at, common, reports);
+        self.incidents.extend(closed.incidents);
         self.statistics.windows += 1;
         self.statistics.warm_up_windows_left = self.warm_up_windows.saturating_sub(at.age).saturating_sub(1);
         let known: BTreeSet<&str> = closed.findings.iter().map(|finding| finding.finding_id.as_str()).collect();

@@ -68,7 +68,7 @@ pub(crate) fn eventful(seed: u64) -> Vec<Flow> {
 }
 
 /// What one engine finds in the flows in the order of time, the last window closed by a later one.
-pub(crate) fn oracle(mut flows: Vec<Flow>, train_until: i64) -> Last {
+pub(crate) fn oracle(mut flows: Vec<Flow>, train_until: i64, findings_per_day: u32) -> Last {
     let order = |flow: &Flow| {
         let is = |outcome| i64::from(flow.outcome == outcome) * flow.count;
         let answered = is(Outcome::Allowed) + is(Outcome::Unknown);
@@ -80,7 +80,7 @@ pub(crate) fn oracle(mut flows: Vec<Flow>, train_until: i64) -> Last {
     // An edge that is known, so that nothing is told of it.
     last = Flow { time: last.time + 1000 * WINDOW, outcome: Outcome::Allowed, is_breach: false, ..flows[0].clone() };
     flows.push(last);
-    let mut engine = Engine::new(Settings::default()).unwrap();
+    let mut engine = Engine::new(settings(findings_per_day)).unwrap();
     engine.train_until(train_until);
     let findings = flows.iter().flat_map(|flow| engine.observe(&flow.event()));
     findings.map(|finding| (finding.finding_id.clone(), finding)).collect()
@@ -178,6 +178,14 @@ pub(crate) struct Run {
     pub(crate) is_one_log: bool,
     pub(crate) held_max: usize,
     pub(crate) train_until: i64,
+    /// The budget: where it is small, it matters in which order findings are decided about.
+    pub(crate) findings_per_day: u32,
+}
+
+fn settings(findings_per_day: u32) -> Settings {
+    let mut settings = Settings::default();
+    settings.decision.findings_per_day = findings_per_day;
+    settings
 }
 
 /// What came of a run.
@@ -196,7 +204,7 @@ pub(crate) struct Ran {
 /// Runs a correlator and a partition per log until nothing is left to do.
 pub(crate) fn run(logs: &[Vec<Entry>], options: Run) -> Ran {
     let mut random = Random(options.seed);
-    let settings = Settings::default();
+    let settings = settings(options.findings_per_day);
     let count = logs.len();
     let mut partitions: Vec<Running<Partition>> =
         (0..count).map(|_| Running::new(Partition::new(&settings, options.held_max).unwrap(), 2)).collect();

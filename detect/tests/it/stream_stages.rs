@@ -5,7 +5,11 @@ use crate::stream_network::{Entry, Last, Ran, Run, eventful, logs, oracle, run};
 use tradewind_detect::stream::{Output, Round};
 use tradewind_model::Finding;
 
-const RUN: Run = Run { seed: 1, kills: 0, is_one_log: true, held_max: usize::MAX, train_until: i64::MIN };
+const RUN: Run =
+    Run { seed: 1, kills: 0, is_one_log: true, held_max: usize::MAX, train_until: i64::MIN, findings_per_day: AMPLE };
+/// A budget that is never spent, and one that is.
+const AMPLE: u32 = 1000;
+const SCARCE: u32 = 5;
 /// Ten minutes: two windows.
 const LATENESS: i64 = 600_000_000;
 
@@ -19,7 +23,7 @@ fn same(found: &Last, expected: &Last, what: &str) {
 }
 
 fn check(flows: &[Flow], partitions: usize, raws: usize, options: Run) -> Ran {
-    let expected = oracle(flows.to_vec(), options.train_until);
+    let expected = oracle(flows.to_vec(), options.train_until, options.findings_per_day);
     let logs = logs(flows, partitions, raws, LATENESS, &mut Random(options.seed));
     let mut ran = run(&logs, options);
     let what = format!("{partitions} partitions, {raws} raw inputs, {options:?}");
@@ -35,7 +39,7 @@ fn check(flows: &[Flow], partitions: usize, raws: usize, options: Run) -> Ran {
 
 #[test]
 fn the_network_has_something_of_everything() {
-    let expected = oracle(eventful(5), i64::MIN);
+    let expected = oracle(eventful(5), i64::MIN, AMPLE);
     for behaviour in ["destination", "scan", "policy", "volume", "denied"] {
         assert!(expected.values().any(|finding| finding.behaviour == behaviour), "{behaviour}");
     }
@@ -53,7 +57,9 @@ fn the_network_has_something_of_everything() {
 fn what_is_found_does_not_depend_on_partitions_and_order() {
     for (seed, partitions, raws) in [(1, 1, 1), (2, 4, 1), (3, 1, 3), (4, 4, 3), (5, 16, 5), (6, 16, 1)] {
         for is_one_log in [true, false] {
-            let ran = check(&eventful(seed), partitions, raws, Run { seed, is_one_log, ..RUN });
+            let findings_per_day = if seed % 2 == 0 { AMPLE } else { SCARCE };
+            let options = Run { seed, is_one_log, findings_per_day, ..RUN };
+            let ran = check(&eventful(seed), partitions, raws, options);
             eprintln!("{partitions}, {raws}: held at most {}, {} withdrawn", ran.held_most, ran.withdrawn);
             assert_eq!(ran.windows, 40);
         }
@@ -64,7 +70,9 @@ fn check_killed(seeds: std::ops::Range<u64>) {
     for seed in seeds {
         let (partitions, raws) = [(1, 2), (4, 3), (16, 2)][seed as usize % 3];
         let is_one_log = seed % 4 > 0;
-        let ran = check(&eventful(seed), partitions, raws, Run { seed, kills: 40, is_one_log, ..RUN });
+        let findings_per_day = if seed % 2 == 0 { AMPLE } else { SCARCE };
+        let options = Run { seed, kills: 40, is_one_log, findings_per_day, ..RUN };
+        let ran = check(&eventful(seed), partitions, raws, options);
         eprintln!("{partitions}, {raws}: {} kills, {} withdrawn", ran.kills, ran.withdrawn);
     }
 }
@@ -126,7 +134,7 @@ fn the_far_future_of_one_input_closes_no_window_of_the_others() {
     logs.iter_mut().for_each(|log| log.insert(0, Entry::Watermark(0, i64::MIN)));
     flows.push(far);
     let ran = run(&logs, Run { seed: 8, ..RUN });
-    same(&ran.last, &oracle(flows, i64::MIN), "far future");
+    same(&ran.last, &oracle(flows, i64::MIN, AMPLE), "far future");
     assert_eq!(ran.late, 0);
 }
 

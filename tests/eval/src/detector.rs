@@ -4,8 +4,14 @@ use crate::flows::{Flow, Stream};
 use anyhow::Context as _;
 use std::collections::HashMap;
 use std::time::Instant;
-use tradewind_detect::{EdgeScore, Engine, FlowEvent, Settings, Statistics, UnitScore};
+use tradewind_detect::combine::cauchy;
+use tradewind_detect::{EdgeScore, Engine, FlowEvent, Settings, Statistics, UnitScore, UnusualSize};
 use tradewind_model::Finding;
+
+/// Signals that an edge can have, its ends' included.
+const EDGE_SIGNALS: usize = 10;
+/// Logarithms of sizes that differ by less are the same size.
+const SIZE_STEP: f64 = 1e-4;
 
 /// What the product made of a stream.
 #[derive(Debug)]
@@ -69,22 +75,48 @@ pub(crate) fn speed(stream: &Stream) -> anyhow::Result<(f64, Statistics)> {
     Ok((stream.flows.len() as f64 / seconds.max(1e-9), engine.statistics()))
 }
 
-/// A score per flow: that of its edge in its window.
-pub(crate) fn flow_scores(stream: &Stream) -> anyhow::Result<Vec<f64>> {
+/// Scores of edges, and of destinations as units.
+#[derive(Debug)]
+pub(crate) struct EdgeOutcome {
+    pub(crate) edges: Vec<EdgeScore>,
+    pub(crate) destinations: Vec<UnitScore>,
+}
+
+/// Scores of all edges by window, and of what reached each destination.
+pub(crate) fn edges(stream: &Stream) -> anyhow::Result<EdgeOutcome> {
     let mut engine = engine()?;
     engine.keep_edge_scores();
     for flow in &stream.flows {
         engine.observe(&event(stream, flow));
     }
     engine.finish();
+    Ok(EdgeOutcome { edges: engine.take_edge_scores(), destinations: engine.take_destination_scores() })
+}
+
+/// A score per flow: that of its edge in its window. A size that is unusual counts for the flow that has it, not for others.
+pub(crate) fn flow_scores(stream: &Stream, outcome: &EdgeOutcome) -> Vec<f64> {
     let number = |name: &str| stream.names.find(name).unwrap_or(u32::MAX);
     let key = |score: &EdgeScore| (score.window_start, number(&score.source), number(&score.destination), score.port);
-    let by_edge: HashMap<_, f64> =
-        engine.take_edge_scores().iter().map(|score| (key(score), score.risk_score)).collect();
+    let strength = |score: &EdgeScore, has_size: bool| {
+        let p_values = score.signals.iter().filter(|(name, _)| has_size || *name != "transfer").map(|&(_, p)| p);
+        -cauchy(p_values, EDGE_SIGNALS).log10()
+    };
+    let by_edge: HashMap<_, (f64, f64, Option<UnusualSize>)> = outcome
+        .edges
+        .iter()
+        .map(|score| (key(score), (strength(score, true), strength(score, false), score.size)))
+        .collect();
     let window = window();
     let score = |flow: &Flow| {
         let start = flow.time.div_euclid(window) * window;
-        by_edge.get(&(start, flow.source, flow.destination, flow.port)).copied().unwrap_or(0.0)
+        let Some((all, without, size)) = by_edge.get(&(start, flow.source, flow.destination, flow.port)) else {
+            return 0.0;
+        };
+        let has_size = size.is_some_and(|size| {
+            let bytes = if size.is_out { flow.bytes_out } else { flow.bytes_in };
+            bytes.is_some_and(|bytes| ((bytes as f64).ln_1p() - size.bytes.ln_1p()).abs() < SIZE_STEP)
+        });
+        if has_size { *all } else { *without }
     };
-    Ok(stream.flows.iter().map(score).collect())
+    stream.flows.iter().map(score).collect()
 }

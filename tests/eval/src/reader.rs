@@ -9,9 +9,13 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use tradewind_model::Outcome;
 
-/// Zeek's states of a connection that was answered (docs.zeek.org, conn.log, field conn_state). Any other that is given is
-/// one that did not work; this is the reading under which the published numbers were made.
+/// Zeek's states of a connection that was answered (docs.zeek.org, conn.log, field conn_state).
 const ANSWERED: [&str; 8] = ["SF", "S1", "S2", "S3", "RSTO", "RSTR", "RST", "OTH"];
+
+/// Zeek's states of one that did not work. What is in neither list is no word of Zeek's and says nothing.
+const FAILED: [&str; 6] = ["S0", "REJ", "SH", "SHR", "RSTOS0", "RSTRH"];
+/// TCP's protocol number.
+const TCP: i16 = 6;
 
 /// Columns of a file.
 struct Columns {
@@ -136,7 +140,7 @@ fn read_shifted(path: &Path, shift_seconds: f64) -> anyhow::Result<Stream> {
             destination: stream.names.number(text(Some(destination))),
             port: port_of(text(port)),
             protocol: protocol_num(text(protocol)),
-            outcome: outcome_of(text(outcome), text(state)),
+            outcome: outcome_of(text(outcome), text(state), protocol_num(text(protocol))),
             bytes_out: whole(sent),
             bytes_in: whole(received),
             is_attack: is_true(text(label)),
@@ -161,7 +165,8 @@ fn is_true(text: &str) -> bool {
 }
 
 fn protocol_num(text: &str) -> Option<i16> {
-    match text.to_ascii_lowercase().as_str() {
+    let text = text.to_ascii_lowercase();
+    match text.trim_start_matches("ipv4-").trim_start_matches("ipv6-") {
         "tcp" => Some(6),
         "udp" => Some(17),
         "icmp" => Some(1),
@@ -169,15 +174,17 @@ fn protocol_num(text: &str) -> Option<i16> {
     }
 }
 
-/// The outcome as it is told, else as the state tells it; a file with neither says nothing.
-fn outcome_of(outcome: &str, state: &str) -> Outcome {
+/// The outcome as it is told, else as the state tells it; a file with neither says nothing. Without a connection to accept, as
+/// in UDP or a group's multicast, silence is no failure.
+fn outcome_of(outcome: &str, state: &str, protocol: Option<i16>) -> Outcome {
     if let Some(outcome) = Outcome::from_word(&outcome.to_ascii_lowercase()) {
         return outcome;
     }
     match state {
-        "" | "-" => Outcome::Unknown,
+        "S0" if protocol.is_some_and(|protocol| protocol != TCP) => Outcome::Unknown,
         state if ANSWERED.contains(&state) => Outcome::Allowed,
-        _ => Outcome::Failed,
+        state if FAILED.contains(&state) => Outcome::Failed,
+        _ => Outcome::Unknown,
     }
 }
 
@@ -212,14 +219,16 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_soberly() {
+        assert_eq!(outcome_of("", "S0", Some(17)), Outcome::Unknown);
+        assert_eq!(outcome_of("", "S0", None), Outcome::Failed);
         for (outcome, state, expected) in [
             ("denied", "SF", Outcome::Denied),
             ("", "SF", Outcome::Allowed),
             ("", "S0", Outcome::Failed),
-            ("", "odd", Outcome::Failed),
+            ("", "odd", Outcome::Unknown),
             ("", "", Outcome::Unknown),
         ] {
-            assert_eq!(outcome_of(outcome, state), expected, "{outcome} {state}");
+            assert_eq!(outcome_of(outcome, state, Some(TCP)), expected, "{outcome} {state}");
         }
     }
 }

@@ -4,30 +4,32 @@
 use crate::detector;
 use crate::flows::Stream;
 use crate::metrics::{area_under_curve, average_precision};
-use crate::midas::{self, Variant};
-use crate::{peers, reader};
+use crate::units::rounded;
+use crate::{host_hours, hybrid, reader};
 use anyhow::{bail, ensure};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use tradewind_model::Finding;
 use tradewind_model::time::{HOUR, SECOND};
 
-/// Flagged units (inside host, hour) a day.
-const BUDGETS: [usize; 3] = [3, 10, 30];
-/// Days of the stream of edges that only teach.
-const TRAINING_DAYS: i64 = 12;
+/// Findings about attacks that are listed.
+const FINDINGS_LISTED: usize = 10;
+/// With more attacks than this none is listed by name.
+const ATTACKS_LISTED: usize = 20;
 
 /// What a file comes to.
-struct Quality {
-    /// Per detector, ours first.
-    flow_auc: Vec<(&'static str, Option<f64>)>,
+pub(crate) struct Quality {
+    /// Per detector, ours first; empty where nothing is labelled.
+    pub(crate) flow_auc: Vec<(&'static str, Option<f64>)>,
     flow_ap: f64,
-    edges_per_s: f64,
-    flows: usize,
-    more: Map<String, Value>,
+    pub(crate) edges_per_s: f64,
+    pub(crate) flows: usize,
+    pub(crate) more: Map<String, Value>,
 }
 
-pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
+/// Judges the files of a folder, by name.
+pub(crate) fn judge_all(dir: &Path) -> anyhow::Result<BTreeMap<String, Quality>> {
     let edges = reader::files(dir, "edges.csv")?;
     let calls = reader::files(dir, "calls_")?;
     let flows = reader::files(dir, "flows.csv")?;
@@ -45,6 +47,11 @@ pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
         }
         qualities.insert(stream.name.clone(), judge(&stream)?);
     }
+    Ok(qualities)
+}
+
+pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
+    let qualities = judge_all(dir)?;
     let curves: Vec<f64> = qualities.values().filter_map(|quality| quality.flow_auc.first()?.1).collect();
     let flow_auc = (!curves.is_empty()).then(|| curves.iter().sum::<f64>() / curves.len() as f64);
     let seconds: f64 = qualities.values().map(|quality| quality.flows as f64 / quality.edges_per_s).sum();
@@ -66,10 +73,6 @@ pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn rounded(number: f64) -> f64 {
-    (number * 1e6).round() / 1e6
-}
-
 fn judge(stream: &Stream) -> anyhow::Result<Quality> {
     let (edges_per_s, statistics) = detector::speed(stream)?;
     let mut more = Map::new();
@@ -78,69 +81,98 @@ fn judge(stream: &Stream) -> anyhow::Result<Quality> {
         more.extend(false_alerts(stream)?);
         return Ok(Quality { flow_auc: Vec::new(), flow_ap: 0.0, edges_per_s, flows: stream.flows.len(), more });
     }
-    let ours = detector::flow_scores(stream)?;
+    let outcome = detector::edges(stream)?;
+    let ours = detector::flow_scores(stream, &outcome);
     let labelled = |scores: &[f64]| -> Vec<(f64, bool)> {
         scores.iter().zip(&stream.flows).map(|(&score, flow)| (score, flow.is_attack)).collect()
     };
     let flow_ap = average_precision(&labelled(&ours));
     let has_insides = stream.flows.iter().any(|flow| !flow.inside.0 || !flow.inside.1);
+    let mut recalls = Map::new();
     if has_insides {
-        let recalls = recall_of_attacks(stream, &ours);
-        more.insert("recall_at_units_a_day".into(), Value::Object(recalls));
+        let recall = host_hours::recall_of_attacks(stream, &host_hours::by_destinations(stream, &outcome.destinations));
+        more.insert("recall_at_units_a_day".into(), Value::Object(recall));
     }
-    let flow_auc = [
-        ("tradewind", ours),
-        ("rarity 1/n", peers::rarity(stream)),
-        ("random walk (TRW)", peers::random_walk(stream)),
-        ("MIDAS", midas::scores(stream, Variant::Plain)),
-        ("MIDAS-R", midas::scores(stream, Variant::Relational)),
-    ]
-    .map(|(name, scores)| (name, area_under_curve(&labelled(&scores))));
-    Ok(Quality { flow_auc: flow_auc.to_vec(), flow_ap, edges_per_s, flows: stream.flows.len(), more })
+    let mut flow_auc = vec![("tradewind", area_under_curve(&labelled(&ours)))];
+    for (name, scores) in hybrid::all_peers(stream, None) {
+        flow_auc.push((name, area_under_curve(&labelled(&scores))));
+        if has_insides {
+            let recall = host_hours::recall_of_attacks(stream, &host_hours::by_flows(stream, &scores));
+            recalls.insert(name.to_owned(), Value::Object(recall));
+        }
+    }
+    if has_insides {
+        more.insert("peers_recall_at_units_a_day".into(), Value::Object(recalls));
+    }
+    let ranks = ranks_of_attacks(stream, &ours);
+    if ranks.len() <= ATTACKS_LISTED {
+        more.insert("attacks".into(), Value::Object(ranks));
+    }
+    more.insert("findings".into(), findings(stream)?);
+    Ok(Quality { flow_auc, flow_ap, edges_per_s, flows: stream.flows.len(), more })
 }
 
-/// Day, host, hour.
-type Unit = (i64, u32, i64);
+/// Window, source, destination and port.
+type EdgeInWindow = (i64, u32, u32, Option<u16>);
 
-/// Share of the pairs (attack, day) after training that inside hosts see, found by so many units a day.
-fn recall_of_attacks(stream: &Stream, scores: &[f64]) -> Map<String, Value> {
-    const DAY: i64 = 24 * HOUR;
-    // Days and hours count from the clock's midnight, not from the first flow.
-    #[allow(clippy::cast_possible_truncation)]
-    let offset = (stream.origin * SECOND as f64) as i64;
-    let mut units: HashMap<Unit, (f64, BTreeSet<u32>)> = HashMap::new();
-    let mut attacks: BTreeSet<(u32, i64)> = BTreeSet::new();
+/// Per attack the place of its strongest edge among all edges and windows, and the seconds from its first flow between these ends
+/// to the end of that window.
+fn ranks_of_attacks(stream: &Stream, scores: &[f64]) -> Map<String, Value> {
+    let window = detector::window();
+    let mut edges: HashMap<EdgeInWindow, (f64, BTreeSet<u32>)> = HashMap::new();
+    let mut first: BTreeMap<(u32, u32, u32), i64> = BTreeMap::new();
     for (flow, &score) in stream.flows.iter().zip(scores) {
-        let time = flow.time.saturating_add(offset);
-        let (day, hour) = (time.div_euclid(DAY), time.div_euclid(HOUR));
-        if day < TRAINING_DAYS {
-            continue;
-        }
-        for (host, _) in
-            [(flow.source, flow.inside.0), (flow.destination, flow.inside.1)].into_iter().filter(|end| end.1)
-        {
-            let unit = units.entry((day, host, hour)).or_default();
-            unit.0 = unit.0.max(score);
-            if let Some(word) = flow.word.filter(|_| flow.is_attack) {
-                unit.1.insert(word);
-                attacks.insert((word, day));
-            }
+        let key = (flow.time.div_euclid(window), flow.source, flow.destination, flow.port);
+        let edge = edges.entry(key).or_insert((score, BTreeSet::new()));
+        if let Some(word) = flow.word.filter(|_| flow.is_attack) {
+            edge.1.insert(word);
+            first.entry((word, flow.source, flow.destination)).or_insert(flow.time);
         }
     }
-    let mut order: Vec<(Unit, (f64, BTreeSet<u32>))> = units.into_iter().collect();
-    order.sort_by(|(one_key, one), (other_key, other)| {
-        one_key.0.cmp(&other_key.0).then(other.0.total_cmp(&one.0)).then(one_key.cmp(other_key))
-    });
-    let recall = |budget: usize| {
-        let mut found: BTreeSet<(u32, i64)> = BTreeSet::new();
-        for day in order.chunk_by(|(one, _), (other, _)| one.0 == other.0) {
-            for ((day, ..), (_, words)) in day.iter().take(budget) {
-                found.extend(words.iter().map(|&word| (word, *day)));
-            }
+    let mut order: Vec<_> = edges.into_iter().collect();
+    order.sort_by(|(one_key, one), (other_key, other)| other.0.total_cmp(&one.0).then(one_key.cmp(other_key)));
+    let mut ranks = Map::new();
+    for (rank, ((index, source, destination, port), (_, words))) in (1_u64..).zip(order) {
+        for word in words {
+            let seconds = ((index + 1) * window - first[&(word, source, destination)]) as f64 / SECOND as f64;
+            let ends = format!("{} to {}", stream.names.text(source), stream.names.text(destination));
+            let edge = port.map_or(ends.clone(), |port| format!("{ends}:{port}"));
+            let found = json!({ "rank": rank, "edge": edge, "seconds": rounded(seconds) });
+            ranks.entry(stream.words.text(word).to_owned()).or_insert(found);
         }
-        found.len() as f64 / attacks.len().max(1) as f64
-    };
-    BUDGETS.iter().map(|&budget| (budget.to_string(), json!(rounded(recall(budget))))).collect()
+    }
+    ranks
+}
+
+/// Findings that a person would be told of, and those about attacks among them, each with the seconds from the attack's first flow
+/// on the edge to the word.
+fn findings(stream: &Stream) -> anyhow::Result<Value> {
+    let outcome = detector::run(stream, i64::MIN)?;
+    let mut told: BTreeMap<&str, &Finding> = BTreeMap::new();
+    for finding in &outcome.findings {
+        told.entry(&finding.finding_id).or_insert(finding);
+    }
+    let mut about: Vec<(i64, Value)> = Vec::new();
+    let mut first: HashMap<(&str, &str), i64> = HashMap::new();
+    for flow in stream.flows.iter().filter(|flow| flow.is_attack) {
+        let edge = (stream.names.text(flow.source), stream.names.text(flow.destination));
+        first.entry(edge).or_insert(flow.time);
+    }
+    for finding in told.values() {
+        let mut attacks = finding.observations.iter().filter_map(|seen| {
+            let edge = (seen.src_entity.as_str(), seen.dst_entity.as_str());
+            first.get(&edge).map(|time| (edge, (finding.time - time) as f64 / SECOND as f64))
+        });
+        if let Some((edge, seconds)) = attacks.next() {
+            about.push((
+                finding.time,
+                json!({ "edge": format!("{} to {}", edge.0, edge.1), "behaviour": finding.behaviour, "seconds": rounded(seconds) }),
+            ));
+        }
+    }
+    about.sort_by_key(|(time, _)| *time);
+    let first_words: Vec<Value> = about.iter().take(FINDINGS_LISTED).map(|(_, value)| value.clone()).collect();
+    Ok(json!({ "told": told.len(), "about_attacks": about.len(), "first": first_words }))
 }
 
 /// The first half teaches; what the second raises is false.
@@ -166,7 +198,7 @@ fn false_alerts(stream: &Stream) -> anyhow::Result<Map<String, Value>> {
 }
 
 impl Quality {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let mut all = self.more.clone();
         all.insert("flows".into(), json!(self.flows));
         all.insert("edges_per_s".into(), json!(self.edges_per_s.round()));

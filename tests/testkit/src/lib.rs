@@ -1,4 +1,6 @@
-//! What several crates' tests share: where the samples and the labelled data are.
+//! What several crates' tests share: where the samples and the labelled data are, and made-up networks.
+
+pub mod scenario;
 
 use std::io::Write as _;
 use std::path::PathBuf;

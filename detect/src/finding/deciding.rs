@@ -1,0 +1,166 @@
+//! Which of the findings that are open a person is told: puts each before the decision, in the order that matters, and keeps
+//! what was decided. What is strong enough is [`crate::decision`]'s to say.
+
+use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
+use crate::decision::{About, Case, Decision, Habit, Standing, Topic, Verdict};
+use crate::entities::View;
+use crate::network::Network;
+use crate::report::DetectorName;
+use crate::settings::Settings;
+use tradewind_model::finding::{Finding, Severity};
+
+/// What is decided by, at the close of a window.
+#[derive(Debug)]
+pub(crate) struct Deciding<'a> {
+    pub(crate) window: &'a View,
+    pub(crate) network: &'a Network,
+    pub(crate) settings: &'a Settings,
+    pub(crate) decision: &'a mut Decision,
+}
+
+impl OpenFindings {
+    /// The finding of what cannot wait for the window's close, where the decision would tell it after so many others that
+    /// were told since the last close. The close makes it again, with the same id. None where a finding about it is open
+    /// already.
+    pub(crate) fn raise_at_once(
+        &self,
+        window: &View,
+        network: &Network,
+        unusual: Unusual,
+        settings: &Settings,
+        (decision, others): (&Decision, usize),
+    ) -> Option<Finding> {
+        let is_open = |open: &&Open| open.is_about(&unusual) && open.until >= window.start;
+        if self.open.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
+            return None;
+        }
+        let source = unusual.source;
+        let mut open = Open::new(window, &unusual);
+        open.raise(window, unusual, &[], settings);
+        let severity = open.severity(network);
+        if severity < settings.severity_min {
+            return None;
+        }
+        let verdict =
+            open.with_case(network, source, severity, |case| decision.consider(case, Some(others), &settings.decision));
+        open.overruled = verdict.overruled;
+        (verdict.standing == Standing::Told).then(|| open.told(network, source))
+    }
+
+    /// Decides which of the findings that a window touched are told: first those that were told at once, in the order of
+    /// time, then the strongest. `is_told` knows which were. Those that are told, in the order in which they were touched.
+    pub(crate) fn decide(
+        &mut self,
+        touched: &Touched,
+        by: Deciding<'_>,
+        is_told: impl Fn(u32, DetectorName, &str) -> bool,
+    ) -> Vec<(Finding, Topic)> {
+        let Deciding { window, network, settings, decision } = by;
+        let end = window.start.saturating_add(window.length);
+        let mut cases = Vec::new();
+        for &(source, place) in touched {
+            let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
+            let severity = open.severity(network);
+            if !matches!(open.standing, Standing::Told | Standing::Dismissed) && severity >= settings.severity_min {
+                let at_once = is_told(source, open.behaviour, &open.subject);
+                cases.push((!at_once, if at_once { open.decided } else { end }, open.ratio, source, place, severity));
+            }
+        }
+        cases.sort_by(|one, other| {
+            // What many do to one is told before what each of them does.
+            let is_inflow = |case: &(bool, i64, f64, u32, usize, Severity)| {
+                let open = self.open.get(&case.3).and_then(|all| all.get(case.4));
+                open.is_some_and(|open| open.behaviour == DetectorName::Inflow)
+            };
+            let strength = is_inflow(other).cmp(&is_inflow(one)).then(one.2.total_cmp(&other.2));
+            let name = || network.name(one.3).cmp(network.name(other.3)).then(one.4.cmp(&other.4));
+            (one.0, one.1).cmp(&(other.0, other.1)).then(strength).then_with(name)
+        });
+        cases.dedup_by_key(|case| (case.3, case.4));
+        for (is_late, time, _, source, place, severity) in cases {
+            let Some(open) = self.open.get_mut(&source).and_then(|all| all.get_mut(place)) else { continue };
+            let before = open.standing.clone();
+            let verdict: Verdict = open.with_case(network, source, severity, |case| {
+                decision.decide(Case { time, ..case }, &before, &settings.decision)
+            });
+            if is_late && verdict.standing == Standing::Told && open.behaviour != DetectorName::Policy {
+                // It is told now, whenever it was noticed.
+                open.decided = time;
+            }
+            (open.standing, open.overruled) = (verdict.standing, verdict.overruled);
+        }
+        let mut findings = Vec::new();
+        for &(source, place) in touched {
+            let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
+            if open.standing == Standing::Told && open.severity(network) >= settings.severity_min {
+                findings.push((open.told(network, source), open.topic(source)));
+            }
+        }
+        findings
+    }
+
+    /// Whether something is open about an entity since before this window: what it does is not what is usual.
+    pub(crate) fn is_about(&self, entity: u32, window: &View) -> bool {
+        let is_older = |open: &Open| open.first_window < window.start || open.standing == Standing::Habit;
+        self.open.get(&entity).is_some_and(|all| all.iter().any(is_older))
+    }
+
+    /// A person looked at it: it is told no more.
+    pub(crate) fn dismiss(&mut self, topic: &Topic) {
+        let all = self.open.get_mut(&topic.entity).into_iter().flatten();
+        let wanted = all.filter(|open| open.behaviour == topic.behaviour && open.subject == topic.subject);
+        wanted.for_each(|open| open.standing = Standing::Dismissed);
+    }
+}
+
+impl Open {
+    /// What it would be the habit of: rules have none.
+    fn habit(&self, source: u32) -> Option<Habit> {
+        let lead = self.lines.first().filter(|_| self.behaviour != DetectorName::Policy)?;
+        Some(Habit::new(source, self.behaviour, lead.edge, is_about_new_edges(self.behaviour)))
+    }
+
+    fn topic(&self, source: u32) -> Topic {
+        Topic {
+            entity: source,
+            behaviour: self.behaviour,
+            subject: self.subject.clone(),
+            habit: self.habit(source),
+            risk_score: self.risk_score,
+        }
+    }
+
+    /// What is to be decided about it.
+    fn with_case<T>(
+        &self,
+        network: &Network,
+        source: u32,
+        severity: Severity,
+        decide: impl FnOnce(Case<'_>) -> T,
+    ) -> T {
+        let reached: Vec<(&str, Option<u16>)> =
+            self.edges.iter().map(|edge| (network.name(edge.destination), edge.port.number())).collect();
+        decide(Case {
+            about: About { entity: network.name(source), behaviour: self.behaviour.as_str(), reached: &reached },
+            behaviour: self.behaviour,
+            habit: self.habit(source),
+            ratio: self.ratio,
+            risk_score: self.risk_score,
+            is_severe: severity >= Severity::High,
+            time: self.decided,
+        })
+    }
+
+    /// The finding as a person is told it.
+    fn told(&self, network: &Network, source: u32) -> Finding {
+        let mut finding = self.finding(network, source);
+        if let Some(name) = &self.overruled {
+            let note = format!("suppression {name} would hide it, but does not hide what is this grave");
+            if !finding.uncertain.is_empty() {
+                finding.uncertain.push_str("; ");
+            }
+            finding.uncertain.push_str(&note);
+        }
+        finding
+    }
+}

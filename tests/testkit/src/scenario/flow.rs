@@ -1,0 +1,108 @@
+//! One flow of a scenario with its truth. Not the flow record: only what detection sees, and what a test must know.
+
+use super::attacks::AttackKind;
+use tradewind_model::Outcome;
+use tradewind_model::entity::EntityKind;
+
+/// One row, in the order of `end_time`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// Microseconds UTC.
+    pub time: i64,
+    /// Index of the initiator in [`Scenario::entities`](super::Scenario::entities).
+    pub source: u16,
+    /// Index of the responder.
+    pub destination: u16,
+    /// Port of the responder.
+    pub port: u16,
+    /// IANA protocol number.
+    pub protocol: i16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Connections that the row stands for.
+    pub connections: i64,
+    /// Bytes from initiator to responder.
+    pub bytes_out: i64,
+    /// Bytes from responder to initiator.
+    pub bytes_in: i64,
+    /// What is true of it.
+    pub label: Label,
+}
+
+/// What is true of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Label {
+    /// Everyday traffic.
+    Ordinary,
+    /// Harmless, but not everyday.
+    Benign(BenignKind),
+    /// Part of an attack.
+    Attack {
+        /// What kind.
+        kind: AttackKind,
+        /// Index in [`Scenario::episodes`](super::Scenario::episodes).
+        episode: u16,
+    },
+}
+
+/// Kinds of harmless traffic that is out of the ordinary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BenignKind {
+    /// A rolling restart: some calls fail, clients connect again.
+    Deployment,
+    /// A release that calls a service its predecessor did not.
+    Feature,
+    /// A call that is made once a day or less: a report, a repair, a menu nobody opens.
+    Rare,
+    /// Callers that turn to another service while theirs fails.
+    Failover,
+    /// A fresh instance that the inventory does not know yet.
+    NewInstance,
+    /// A service that did not exist before.
+    NewService,
+    /// A job of the schedule.
+    Cron,
+    /// The nightly copy of all databases.
+    Backup,
+    /// A service that fails for a while, and its callers' retries.
+    Incident,
+    /// A person's session from the bastion host.
+    Admin,
+    /// An hour of far more customers.
+    Peak,
+    /// Answers that became larger for good.
+    Resized,
+    /// The nightly scan for vulnerabilities.
+    Scanner,
+}
+
+impl BenignKind {
+    /// The word in reports.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deployment => "deployment",
+            Self::Feature => "feature",
+            Self::Rare => "rare",
+            Self::Failover => "failover",
+            Self::NewInstance => "new-instance",
+            Self::NewService => "new-service",
+            Self::Cron => "cron",
+            Self::Backup => "backup",
+            Self::Incident => "incident",
+            Self::Admin => "admin",
+            Self::Peak => "peak",
+            Self::Resized => "resized",
+            Self::Scanner => "scanner",
+        }
+    }
+}
+
+/// Who takes part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entity {
+    /// `network/namespace/kind/name`.
+    pub name: String,
+    /// What it is.
+    pub kind: EntityKind,
+}
