@@ -175,6 +175,9 @@ impl Stage<'_> {
                 }
             }
         }
+        for incident in at.correlator.take_incidents() {
+            tracing::debug!(incident = incident.incident_id, state = ?incident.state, findings = incident.findings.len(), "incident");
+        }
         at.signals = batch.next;
         at.has_changed = true;
         if batch.next > at.committed {
