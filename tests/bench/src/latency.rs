@@ -7,7 +7,7 @@
 use crate::marks::{self, Kind, Mark};
 use crate::sampler::{self, Series};
 use crate::sender::{PARTITIONS, Sender, connect};
-use crate::service::{Running, Service};
+use crate::service::{self, Running, Service};
 use crate::spread::Spread;
 use crate::vpc::Stream;
 use crate::watch::{Seen, Trace, Watch};
@@ -37,9 +37,7 @@ const STAGES: [&str; 4] = ["normalise", "store", "detect", "correlate"];
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = crate::ingest::program(arguments)?;
     let temporary = tempfile::tempdir().context("failed to make a temporary folder")?;
-    let folder = arguments.keep.as_deref().unwrap_or(temporary.path());
-    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
+    let folder = service::folder(arguments, &temporary)?;
     let time = Duration::from_secs(arguments.seconds.unwrap_or(if arguments.quick { 15 } else { 60 }));
     let load = Load { rate: arguments.rate, time };
     let mut stream = Stream::new(SEED);

@@ -1,7 +1,7 @@
 //! Benchmark `pipeline`: the stages normalise, store, detect and correlate of the real program, from a pre-filled topic of a real
 //! Apache Kafka into the lake. The broker's CPU is another process's, and is not counted.
 
-use crate::service::Service;
+use crate::service::{self, Service};
 use crate::{Arguments, policy, vpc};
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ const SEED: u64 = 20_260_115;
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = crate::ingest::program(arguments)?;
     let temporary = tempfile::tempdir().context("failed to make a temporary folder")?;
-    let folder = arguments.keep.as_deref().unwrap_or(temporary.path());
+    let folder = service::folder(arguments, &temporary)?;
     fs::create_dir_all(folder.join("logs")).with_context(|| format!("failed to make {}", folder.display()))?;
     let lines = arguments.rows.unwrap_or(if arguments.quick { 500_000 } else { 5_000_000 });
     eprintln!("making {lines} lines");
@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         fs::write(folder.join("policy.toml"), policy::document(usize::try_from(rules)?))?;
         settings.push_str("[policy]\npath = \"policy.toml\"\n");
     }
-    let service = Service { program, folder: folder.canonicalize()?, brokers: kafka.bootstrap(), settings };
+    let service = Service { program, folder, brokers: kafka.bootstrap(), settings };
     let member = service.member("tradewind")?;
     member.finish(&["topics", "create"])?;
     eprintln!("filling the topic");

@@ -2,14 +2,13 @@
 //! their snapshots are, what one writes when a hundredth of the edges has changed, and how long detection stands still for it.
 
 use crate::sender::{PARTITIONS, Sender, connect};
-use crate::service::{Member, Running, Service};
+use crate::service::{self, Member, Running, Service};
 use crate::snapshots::{self, Newest};
 use crate::vpc::push_number;
 use crate::{Arguments, pipeline};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tradewind_model::{Clock, SystemClock};
@@ -38,9 +37,7 @@ const SIGNALS: &str = "tradewind.correlate.signals";
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let program = crate::ingest::program(arguments)?;
     let temporary = tempfile::tempdir().context("failed to make a temporary folder")?;
-    let folder = arguments.keep.as_deref().unwrap_or(temporary.path());
-    fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
-    let folder = folder.canonicalize()?;
+    let folder = service::folder(arguments, &temporary)?;
     let kafka = pipeline::broker()?;
     let settings = format!("[detection]\nsnapshot_s = {}\n[log]\nlevel = \"info\"\n", SNAPSHOT.as_secs());
     let service = Service { program, folder: folder.clone(), brokers: kafka.bootstrap(), settings };

@@ -1,6 +1,7 @@
 //! The program under test as a service: processes of its stages over one Kafka and one lake, their numbers and what they cost.
 //! It starts no broker and makes no data.
 
+use crate::Arguments;
 use anyhow::{Context, bail, ensure};
 use serde_json::Value;
 use std::fs::{self, File};
@@ -9,6 +10,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 /// Clock ticks a second of `/proc` (`getconf CLK_TCK`): 100 on every Linux that Rust runs on here.
 const TICKS: f64 = 100.0;
@@ -16,6 +18,16 @@ const TICKS: f64 = 100.0;
 const PATIENCE: Duration = Duration::from_secs(900);
 /// Time between two looks at the numbers.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The folder of a benchmark: the one that is to be kept, made if need be, else the temporary one.
+///
+/// # Errors
+/// When it cannot be made.
+pub(crate) fn folder(arguments: &Arguments, temporary: &TempDir) -> anyhow::Result<PathBuf> {
+    let folder = arguments.keep.as_deref().unwrap_or(temporary.path());
+    let made = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
+    made.with_context(|| format!("failed to make {}", folder.display()))
+}
 
 /// An installation in a folder: what its processes have in common.
 #[derive(Clone, Debug)]
