@@ -2,7 +2,7 @@
 //! formula of a detector and no words of a finding.
 
 use crate::decision::{Control, Decided, Incident, Suppression};
-use crate::edges::EdgeLevel;
+use crate::edges::{Bounds, EdgeLevel};
 use crate::entities::{EdgeScore, EntityLevel, UnitScore, WindowAt};
 use crate::event::FlowEvent;
 use crate::report::{Common, Exchange};
@@ -54,6 +54,10 @@ pub struct Statistics {
     pub entities: u64,
     /// Windows still to come until every detector judges.
     pub warm_up_windows_left: u64,
+    /// Edges that were forgotten but for a sketch, because there were too many.
+    pub aged_out: u64,
+    /// Events that were not judged, because there were too many new edges.
+    pub unjudged: u64,
 }
 
 impl Engine {
@@ -185,7 +189,9 @@ impl Engine {
     /// What it has seen so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics { edges: self.edges.edge_count(), entities: self.entities.entity_count() as u64, ..self.statistics }
+        let Bounds { aged_out, unjudged } = self.edges.bounds();
+        let (edges, entities) = (self.edges.edge_count(), self.entities.entity_count() as u64);
+        Statistics { edges, entities, aged_out, unjudged, ..self.statistics }
     }
 
     fn at(&self, index: i64, is_partial: bool) -> WindowAt {

@@ -2,6 +2,7 @@
 //! unusual was decided before; what a finding says is put together in [`crate::message`].
 
 mod deciding;
+mod room;
 
 pub(crate) use deciding::Deciding;
 
@@ -10,6 +11,7 @@ use crate::entities::View;
 use crate::exact;
 use crate::explain::Explanation;
 use crate::network::{Edge, Network};
+use crate::numbered::{Numbered, visit_keys};
 use crate::report::{Birth, DetectorName, EdgeCounts};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -62,6 +64,34 @@ pub(crate) struct Unusual {
     pub(crate) lines: Vec<Line>,
     /// When it was decided, microseconds UTC.
     pub(crate) decided: i64,
+}
+
+impl Numbered for Line {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.edge.visit(number);
+    }
+}
+
+impl Numbered for Unusual {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        number(&mut self.source);
+        self.edges.iter_mut().for_each(|(edge, _)| edge.visit(number));
+        self.lines.visit(number);
+    }
+}
+
+impl Numbered for Open {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.edges.visit(number);
+        self.lines.visit(number);
+    }
+}
+
+impl Numbered for OpenFindings {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.open.visit(number);
+        visit_keys(&mut self.subjects, number);
+    }
 }
 
 impl Unusual {

@@ -18,6 +18,7 @@ pub mod engine;
 pub mod entities;
 pub mod event;
 pub mod network;
+mod numbered;
 pub mod report;
 pub mod settings;
 pub mod stream;

@@ -83,7 +83,7 @@ impl Edge {
 }
 
 /// Two entities as one number.
-const fn pair(source: u32, destination: u32) -> u64 {
+pub(crate) const fn pair(source: u32, destination: u32) -> u64 {
     (source as u64) << 32 | destination as u64
 }
 
@@ -124,11 +124,6 @@ struct Lists {
 impl Network {
     /// Number of an entity; met for the first time it gets one. Where flows disagree about its kind, the one that asks for
     /// more care wins, so that order does not matter.
-    pub(crate) fn entity(&mut self, name: &str, kind: &str) -> u32 {
-        self.entity_of_kind(name, EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown))
-    }
-
-    /// As [`Self::entity`], of a kind that was read before.
     pub(crate) fn entity_of_kind(&mut self, name: &str, kind: EntityKind) -> u32 {
         let number = self.foretell(name, kind);
         self.meet(number, kind);
@@ -168,6 +163,70 @@ impl Network {
         self.is_foretelling = is_foretelling;
     }
 
+    /// Number of an entity that has one.
+    pub(crate) fn known(&self, name: &str) -> Option<u32> {
+        let hash = self.hasher.hash_one(name);
+        self.entity_numbers.find(hash, |&number| *self.entities[number as usize].name == *name).copied()
+    }
+
+    /// Number of an edge that has one.
+    pub(crate) fn known_edge(&self, edge: Edge) -> Option<u32> {
+        let hash = self.hasher.hash_one(edge.key());
+        self.edge_numbers.find(hash, |&number| self.edges[number as usize] == edge).copied()
+    }
+
+    /// Hash of an edge's names and port: the same in every process and version (BLAKE3, its first 64 bits).
+    pub(crate) fn key_of(&self, number: u32) -> u64 {
+        let edge = self.edges[number as usize];
+        let mut hasher = blake3::Hasher::new();
+        for name in [self.name(edge.source), self.name(edge.destination)] {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+        hasher.update(&edge.port.code().to_le_bytes());
+        let hash = hasher.finalize();
+        let (first, _) = hash.as_bytes().split_at(8);
+        first.iter().fold(0, |key, &byte| key << 8 | u64::from(byte))
+    }
+
+    /// Forgets all edges but those that are kept, and the entities that none of them has: the numbers change. Says by old
+    /// number the new one of each edge; none for what is forgotten.
+    pub(crate) fn keep_edges(&mut self, is_kept: &[bool]) -> Vec<Option<u32>> {
+        let old = std::mem::take(self);
+        self.is_foretelling = old.is_foretelling;
+        let mut entities: Vec<Option<u32>> = vec![None; old.entities.len()];
+        let mut entity = |network: &mut Self, number: u32| {
+            *entities[number as usize].get_or_insert_with(|| {
+                let known = &old.entities[number as usize];
+                let number = network.foretell(&known.name, known.told);
+                network.entities[number as usize].kind = known.kind;
+                number
+            })
+        };
+        let mut numbers = Vec::with_capacity(old.edges.len());
+        for (edge, &is_kept) in old.edges.iter().zip(is_kept) {
+            numbers.push(is_kept.then(|| {
+                let (source, destination) = (entity(self, edge.source), entity(self, edge.destination));
+                self.edge(Edge { source, destination, port: edge.port })
+            }));
+        }
+        numbers
+    }
+
+    /// Forgets all entities but those that are kept; there are no edges. Says by old number the new one.
+    pub(crate) fn keep_entities(&mut self, is_kept: &[bool]) -> Vec<Option<u32>> {
+        let old = std::mem::take(self);
+        self.is_foretelling = old.is_foretelling;
+        let keep = |(known, &is_kept): (Entity, &bool)| {
+            is_kept.then(|| {
+                let number = self.foretell(&known.name, known.told);
+                self.entities[number as usize].kind = known.kind;
+                number
+            })
+        };
+        old.entities.into_iter().zip(is_kept).map(keep).collect()
+    }
+
     /// Number of an edge; met for the first time it gets one.
     pub(crate) fn edge(&mut self, edge: Edge) -> u32 {
         let hash = self.hasher.hash_one(edge.key());
@@ -189,13 +248,7 @@ impl Network {
 
     /// Number of an edge by the names of its ends.
     pub(crate) fn find(&self, source: &str, destination: &str, port: Port) -> Option<u32> {
-        let entity = |name: &str| {
-            let hash = self.hasher.hash_one(name);
-            self.entity_numbers.find(hash, |&number| *self.entities[number as usize].name == *name).copied()
-        };
-        let edge = Edge { source: entity(source)?, destination: entity(destination)?, port };
-        let hash = self.hasher.hash_one(edge.key());
-        self.edge_numbers.find(hash, |&number| self.edges[number as usize] == edge).copied()
+        self.known_edge(Edge { source: self.known(source)?, destination: self.known(destination)?, port })
     }
 
     /// Order of edges: by name of source, name of destination and port.
@@ -277,13 +330,16 @@ impl From<Network> for Lists {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use EntityKind::{Agent, Service, Unknown};
 
     #[test]
     fn the_kind_does_not_depend_on_order() {
-        for order in [["unknown", "agent", "service"], ["service", "unknown", "agent"]] {
+        for order in [[Unknown, Agent, Service], [Service, Unknown, Agent]] {
             let mut network = Network::default();
-            order.iter().for_each(|kind| assert_eq!(network.entity("a", kind), 0));
-            assert_eq!(network.kind(0), EntityKind::Agent);
+            for kind in order {
+                assert_eq!(network.entity_of_kind("a", kind), 0);
+            }
+            assert_eq!(network.kind(0), Agent);
         }
     }
 

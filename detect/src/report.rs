@@ -300,6 +300,8 @@ pub struct Feedback {
     pub evidence: Option<f64>,
     /// Report what it does until this window, the last included.
     pub watch_until: Option<i64>,
+    /// Whether a person accepted what it does: what was held back from learning is learnt anew.
+    pub is_accepted: bool,
 }
 
 /// What the edge level says at once.

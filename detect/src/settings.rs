@@ -24,6 +24,11 @@ pub struct Settings {
     pub risk_cap: f64,
     /// Observations a finding carries at most. Default 10.
     pub observations_max: usize,
+    /// Edges that a partition of the flows, or a replay, keeps with all that is usual for them: some 150 bytes each. Of those
+    /// that were active least and longest ago a sketch remains. Default 1000000.
+    pub edges_max: usize,
+    /// Entities that are kept. Default 250000.
+    pub entities_max: usize,
     /// Settings of what judges new edges: unusual destinations and ports, chains.
     pub destination: DestinationSettings,
     /// Settings of the detector of unusual volumes.
@@ -110,6 +115,8 @@ impl Default for Settings {
             severity_min: Severity::Low,
             risk_cap: 6.0,
             observations_max: 10,
+            edges_max: 1_000_000,
+            entities_max: 250_000,
             destination: DestinationSettings::default(),
             volume: VolumeSettings::default(),
             scan: ScanSettings::default(),
@@ -161,7 +168,7 @@ impl Settings {
         let volume = &self.volume;
         const POSITIVE: &str = "above 0";
         const SHARE: &str = "above 0 and below 1";
-        let rules: [(&'static str, f64, bool, &'static str); 13] = [
+        let rules: [(&'static str, f64, bool, &'static str); 15] = [
             ("window_s", self.window_s as f64, (1..=86_400).contains(&self.window_s), "from 1 to 86400"),
             (
                 "cool_down_s",
@@ -176,6 +183,13 @@ impl Settings {
                 self.observations_max as f64,
                 (1..=1000).contains(&self.observations_max),
                 "from 1 to 1000",
+            ),
+            ("edges_max", self.edges_max as f64, (1000..=1 << 30).contains(&self.edges_max), "from 1000 to 2^30"),
+            (
+                "entities_max",
+                self.entities_max as f64,
+                (100..=1 << 30).contains(&self.entities_max),
+                "from 100 to 2^30",
             ),
             ("destination.rate_prior", destination.rate_prior, destination.rate_prior > 0.0, POSITIVE),
             ("destination.entity_prior", destination.entity_prior, destination.entity_prior > 0.0, POSITIVE),

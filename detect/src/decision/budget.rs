@@ -1,8 +1,10 @@
 //! The budget that a user states: so many findings within 24 hours, and what may be spent beyond it where that is granted. Not which
 //! evidence is strong enough: it is given the bar.
 
+use crate::numbered::Numbered;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use tradewind_model::entity::EntityKind;
 use tradewind_model::time::DAY;
 
 /// Times that are remembered at most. A budget above that many findings in seven days is no budget.
@@ -16,10 +18,34 @@ const BURST_FACTOR: f64 = 0.01;
 /// or, if it is severe, so many times.
 const BURST_FACTOR_SEVERE: f64 = 0.1;
 
+/// Share of the budget that one entity may spend, or all strangers together: two fifths, at least one finding.
+const SHARE: (usize, usize) = (2, 5);
+
+/// Whose finding spends of the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Spender {
+    pub(crate) entity: u32,
+    /// Whether it is an address that no inventory explains, of which an opponent has as many as wanted, or about what many
+    /// do to one.
+    pub(crate) is_stranger: bool,
+}
+
+impl Spender {
+    pub(crate) const fn new(entity: u32, kind: EntityKind) -> Self {
+        Self { entity, is_stranger: matches!(kind, EntityKind::Unknown | EntityKind::External) }
+    }
+}
+
 /// Findings that were told, by their times.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Budget {
-    told: VecDeque<i64>,
+    told: VecDeque<(i64, Spender)>,
+}
+
+impl Numbered for Budget {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.told.iter_mut().for_each(|(_, spender)| number(&mut spender.entity));
+    }
 }
 
 /// What may be spent.
@@ -27,6 +53,8 @@ pub(crate) struct Budget {
 pub(crate) struct Allowance {
     /// Findings within 24 hours.
     pub(crate) per_day: usize,
+    /// What shares are taken of, which may be more.
+    pub(crate) whole: usize,
     /// Days' budgets within seven days.
     pub(crate) burst_days: usize,
     /// Whether the bar rises as the day's budget is spent, so that something is left for what is strong.
@@ -34,30 +62,48 @@ pub(crate) struct Allowance {
 }
 
 impl Budget {
-    /// Whether something may be told at this time, where so many others that are not spent yet go before it. `ratio` is its
-    /// p-value over the bar.
-    pub(crate) fn allows(&self, allowance: Allowance, time: i64, others: usize, ratio: f64, is_severe: bool) -> bool {
+    /// Whether something may be told at this time, where others that are not spent yet go before it. `ratio` is its p-value
+    /// over the bar. Neither one entity nor all strangers together spend more than their share: who is noisy must leave
+    /// something for what the noise is to hide.
+    pub(crate) fn allows(
+        &self,
+        allowance: Allowance,
+        (time, spender): (i64, Spender),
+        others: &[Spender],
+        ratio: f64,
+        is_severe: bool,
+    ) -> bool {
         if ratio >= 1.0 {
             return false;
         }
-        let since = |span: i64| {
+        let is_left = |span: i64, days: usize| {
+            let limit = allowance.per_day * days;
             let from = time.saturating_sub(span);
-            others + self.told.iter().rev().take_while(|&&told| told > from).count()
+            let told = self.told.iter().rev().take_while(|&&(told, _)| told > from).map(|(_, spender)| spender);
+            let (mut all, mut own, mut strangers) = (0, 0, 0);
+            for known in told.chain(others) {
+                all += 1;
+                own += usize::from(known.entity == spender.entity);
+                strangers += usize::from(known.is_stranger);
+            }
+            let share = (allowance.whole * days * SHARE.0 / SHARE.1).max(1);
+            let is_shared = own < share && (!spender.is_stranger || strangers < share);
+            (all < limit && is_shared).then_some(all)
         };
-        let spent = since(DAY);
-        if spent < allowance.per_day {
+        if let Some(spent) = is_left(DAY, 1) {
             let beyond = (spent as f64 / allowance.per_day as f64 - LEVEL) / (1.0 - LEVEL);
             let raised = 10_f64.powf(-RISE * beyond.max(0.0));
             return !allowance.is_rising || ratio <= raised;
         }
         let factor = if is_severe { BURST_FACTOR_SEVERE } else { BURST_FACTOR };
-        allowance.burst_days > 1 && since(7 * DAY) < allowance.per_day * allowance.burst_days && ratio <= factor
+        let is_granted = allowance.burst_days > 1 && ratio <= factor;
+        is_granted && is_left(7 * DAY, allowance.burst_days).is_some()
     }
 
     /// Spends.
-    pub(crate) fn spend(&mut self, time: i64) {
-        let place = self.told.partition_point(|&told| told <= time);
-        self.told.insert(place, time);
+    pub(crate) fn spend(&mut self, (time, spender): (i64, Spender)) {
+        let place = self.told.partition_point(|&(told, _)| told <= time);
+        self.told.insert(place, (time, spender));
         if self.told.len() > TOLD_MAX {
             self.told.pop_front();
         }
@@ -65,7 +111,7 @@ impl Budget {
 
     /// Forgets what is older than seven days.
     pub(crate) fn expire(&mut self, time: i64) {
-        while self.told.front().is_some_and(|&told| told <= time.saturating_sub(7 * DAY)) {
+        while self.told.front().is_some_and(|&(told, _)| told <= time.saturating_sub(7 * DAY)) {
             self.told.pop_front();
         }
     }
@@ -78,16 +124,19 @@ mod tests {
 
     /// Hours, p-values over the bar, severity: which are told.
     fn check(burst_days: usize, wanted: &[(i64, f64, bool)], expected: &[bool]) {
-        let allowance = Allowance { per_day: 2, burst_days, is_rising: false };
+        let allowance = Allowance { per_day: 2, whole: 2, burst_days, is_rising: false };
         let mut budget = Budget::default();
+        let mut entity = 0;
         let told: Vec<bool> = wanted
             .iter()
             .map(|&(hour, ratio, is_severe)| {
                 let time = hour * HOUR;
+                entity += 1;
+                let whose = (time, Spender { entity, is_stranger: false });
                 budget.expire(time);
-                let is_told = budget.allows(allowance, time, 0, ratio, is_severe);
+                let is_told = budget.allows(allowance, whose, &[], ratio, is_severe);
                 if is_told {
-                    budget.spend(time);
+                    budget.spend(whose);
                 }
                 is_told
             })
@@ -104,15 +153,41 @@ mod tests {
 
     #[test]
     fn a_rising_bar_leaves_something_for_the_strong() {
-        let allowance = Allowance { per_day: 5, burst_days: 1, is_rising: true };
+        let allowance = Allowance { per_day: 5, whole: 5, burst_days: 1, is_rising: true };
         let mut budget = Budget::default();
         let wanted = [0.9, 0.9, 0.9, 0.9, 0.2, 0.2, 0.04, 0.0];
         let told = [true, true, true, false, true, false, true, false];
-        for (ratio, expected) in wanted.into_iter().zip(told) {
-            assert_eq!(budget.allows(allowance, HOUR, 0, ratio, true), expected, "{ratio}");
+        for (entity, (ratio, expected)) in (0..).zip(wanted.into_iter().zip(told)) {
+            let whose = (HOUR, Spender { entity, is_stranger: false });
+            assert_eq!(budget.allows(allowance, whose, &[], ratio, true), expected, "{ratio}");
             if expected {
-                budget.spend(HOUR);
+                budget.spend(whose);
             }
+        }
+    }
+
+    /// Who was told of, as entity and whether a stranger; and whether each was within its share of five.
+    fn check_shares(spenders: &[(u32, bool, bool)]) {
+        let allowance = Allowance { per_day: 5, whole: 5, burst_days: 1, is_rising: false };
+        let mut budget = Budget::default();
+        for &(entity, is_stranger, expected) in spenders {
+            let whose = (HOUR, Spender { entity, is_stranger });
+            assert_eq!(budget.allows(allowance, whose, &[], 0.5, false), expected, "{entity} of {spenders:?}");
+            if expected {
+                budget.spend(whose);
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_spends_it_alone() {
+        check_shares(&[(1, false, true), (1, false, true), (1, false, false), (2, false, true)]);
+        check_shares(&[(1, true, true), (2, true, true), (3, true, false), (4, false, true), (4, false, true)]);
+        let others = [Spender { entity: 1, is_stranger: true }, Spender { entity: 2, is_stranger: true }];
+        let allowance = Allowance { per_day: 5, whole: 5, burst_days: 1, is_rising: false };
+        for (is_stranger, expected) in [(true, false), (false, true)] {
+            let whose = (HOUR, Spender { entity: 3, is_stranger });
+            assert_eq!(Budget::default().allows(allowance, whose, &others, 0.5, false), expected);
         }
     }
 

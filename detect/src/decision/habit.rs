@@ -3,6 +3,7 @@
 
 use crate::exact;
 use crate::network::Edge;
+use crate::numbered::Numbered;
 use crate::report::DetectorName;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -31,6 +32,13 @@ impl Habit {
     }
 }
 
+impl Numbered for Habit {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        number(&mut self.entity);
+        self.destination.iter_mut().for_each(number);
+    }
+}
+
 /// The past of one habit.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 struct Past {
@@ -48,6 +56,16 @@ struct Past {
 pub(crate) struct Habits {
     #[serde(with = "crate::decision::pairs")]
     past: BTreeMap<Habit, Past>,
+}
+
+impl Numbered for Habits {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        let renumber = |(mut habit, past): (Habit, Past)| {
+            habit.visit(number);
+            (habit, past)
+        };
+        self.past = std::mem::take(&mut self.past).into_iter().map(renumber).collect();
+    }
 }
 
 impl Habits {

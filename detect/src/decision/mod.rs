@@ -22,6 +22,7 @@
 //!   the bar rises as the budget is spent, up to a hundredfold, so that something is left for what is strong. In a window those that were told at
 //!   once come first, then the strongest. What is not told is counted, and told later if it becomes stronger or the budget
 //!   is free again.
+//!   Neither one entity nor all strangers together spend more than two fifths: noise must not hide what comes with it.
 //! - **Facts.** A breach of the declared policy is no statistics: it is told, and does not count.
 //! - **Learning.** A unit is not learnt while a finding about its entity is open.
 
@@ -40,7 +41,9 @@ pub use feedback::{Control, Suppression};
 pub use incidents::{Incident, IncidentState};
 pub use settings::{DecisionMode, DecisionSettings};
 
+use crate::numbered::Numbered;
 use crate::report::DetectorName;
+pub(crate) use budget::Spender;
 use budget::{Allowance, Budget};
 use calibration::Calibration;
 pub(crate) use feedback::About;
@@ -90,6 +93,7 @@ pub(crate) enum Standing {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Case<'a> {
     pub(crate) about: About<'a>,
+    pub(crate) spender: Spender,
     pub(crate) behaviour: DetectorName,
     pub(crate) habit: Option<Habit>,
     pub(crate) ratio: f64,
@@ -171,6 +175,17 @@ pub(crate) struct Decision {
     decided: Decided,
 }
 
+impl Numbered for Decision {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.habits.visit(number);
+        self.budget.visit(number);
+        for (_, topic) in self.remembered.values_mut() {
+            number(&mut topic.entity);
+            topic.habit.visit(number);
+        }
+    }
+}
+
 impl Decision {
     /// A state that knows nothing yet.
     pub(crate) fn new(settings: &DecisionSettings) -> Self {
@@ -194,8 +209,8 @@ impl Decision {
         self.entities.div_ceil(100).max(1).saturating_mul(settings.findings_per_day as usize)
     }
 
-    /// What would be decided at the close, or at once, where so many others that are told already are not taken in yet.
-    pub(crate) fn consider(&self, case: Case<'_>, at_once: Option<usize>, settings: &DecisionSettings) -> Verdict {
+    /// What would be decided at the close, or at once, where these others that are told already are not taken in yet.
+    pub(crate) fn consider(&self, case: Case<'_>, at_once: Option<&[Spender]>, settings: &DecisionSettings) -> Verdict {
         let hidden = self.suppressions.iter().find(|suppression| suppression.covers(case.about, case.time));
         let told = |overruled| Verdict { standing: Standing::Told, overruled };
         let silent = |standing| Verdict { standing, overruled: None };
@@ -218,10 +233,17 @@ impl Decision {
         let burst_days = if is_retrospect { settings.burst_days as usize } else { 1 };
         let per_day = self.per_day(settings);
         // The last of a day is kept for what only a close can show: the strongest of a window, what many do together.
+        let whole = per_day;
         let per_day = if at_once.is_some() { per_day.saturating_sub(1).max(1) } else { per_day };
-        let allowance = Allowance { per_day, burst_days, is_rising: self.detectors.days() > 0 };
+        let allowance = Allowance { per_day, whole, burst_days, is_rising: self.detectors.days() > 0 };
         let is_allowed = self.lord.is_some()
-            || self.budget.allows(allowance, case.time, at_once.unwrap_or(0), case.ratio, case.is_severe);
+            || self.budget.allows(
+                allowance,
+                (case.time, case.spender),
+                at_once.unwrap_or_default(),
+                case.ratio,
+                case.is_severe,
+            );
         if is_allowed { told(overruled) } else { silent(Standing::HeldBack) }
     }
 
@@ -238,7 +260,7 @@ impl Decision {
             Standing::Told => {
                 self.decided.told += 1;
                 if case.behaviour != DetectorName::Policy {
-                    self.budget.spend(case.time);
+                    self.budget.spend((case.time, case.spender));
                 }
             }
             Standing::HeldBack => self.decided.held_back += 1,
@@ -247,6 +269,11 @@ impl Decision {
             Standing::Candidate | Standing::Dismissed => (),
         }
         verdict
+    }
+
+    /// Something unusual was not even looked at closer, because too much is.
+    pub(crate) const fn hold_back(&mut self) {
+        self.decided.held_back += 1;
     }
 
     /// A finding is told, or has changed, in a window with this end.

@@ -1,4 +1,4 @@
-//! What is kept of one edge: about 80 bytes. Forgetting means and squares, refusals, and what its birth was worth.
+//! What is kept of one edge: 84 bytes. Forgetting means and squares, refusals, and what its birth was worth.
 
 use crate::distributions::{student_t_quantile, student_t_tail, student_t_two_sided};
 use crate::exact;
@@ -35,6 +35,8 @@ pub(super) struct EdgeState {
     pub(super) born: u32,
     /// Windows in which it was active.
     pub(super) windows: u32,
+    /// The last window in which it was active.
+    pub(super) last: u32,
     /// The last window in which an open finding asks for it; 0 for none.
     pub(super) watched_until: u32,
     /// -ln p of its birth.
@@ -54,11 +56,23 @@ pub(super) struct EdgeState {
 }
 
 impl EdgeState {
+    /// What it does is usual: its birth is no evidence any more, and what was held back from learning is learnt anew.
+    pub(super) fn accept(&mut self) {
+        self.evidence = 0.0;
+        if self.volumes_held > 0 {
+            (self.volume, self.volumes_held) = (Moments::default(), 0);
+        }
+        if self.sizes_held > 0 {
+            (self.size_out, self.size_in, self.sizes_held) = (Moments::default(), Moments::default(), 0);
+        }
+    }
+
     pub(super) fn new(edge: Edge, born: u32) -> Self {
         Self {
             edge,
             born,
             windows: 0,
+            last: born,
             watched_until: 0,
             evidence: 0.0,
             volume: Moments::default(),
@@ -173,6 +187,6 @@ mod tests {
 
     #[test]
     fn an_edge_is_small() {
-        assert!(size_of::<EdgeState>() <= 80, "{}", size_of::<EdgeState>());
+        assert!(size_of::<EdgeState>() <= 84, "{}", size_of::<EdgeState>());
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn close_edge(
         }
     }
     state.windows += 1;
+    state.last = window.age;
     transfer::learn(state, tally, &mut digests.pools);
     refusal::learn(state, counts, &mut digests.pools);
     // A window in which only old connections went on says nothing of how many open, nor does one that is not over.

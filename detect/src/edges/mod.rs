@@ -1,7 +1,9 @@
 //! The edge level: what each edge did before, and whether this window differs. It is spread over shards by the unordered
 //! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
 
+pub(crate) mod aging;
 mod baseline;
+mod cold;
 mod contacts;
 mod digest;
 mod judge;
@@ -13,7 +15,7 @@ mod transfer;
 pub(crate) mod volume;
 
 pub(crate) use baseline::{Moments, Prediction};
-pub use shard::EdgeShard;
+pub use shard::{Bounds, EdgeShard};
 pub(crate) use shard::{Standing, broken_rule};
 pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
 
@@ -32,7 +34,8 @@ impl EdgeLevel {
     /// Shards that know nothing yet; at least one.
     #[must_use]
     pub fn new(settings: &Settings, shards: usize) -> Self {
-        Self { shards: vec![EdgeShard::new(settings); shards.max(1)] }
+        let shards = shards.max(1);
+        Self { shards: vec![EdgeShard::new(settings, settings.edges_max.div_ceil(shards)); shards] }
     }
 
     /// Keeps a score of each edge and window in the reports from now on.
@@ -73,6 +76,15 @@ impl EdgeLevel {
             let place = self.place(&edge.source, &edge.destination);
             self.shards[place].feed_back(edge);
         }
+        for shard in self.shards.iter_mut().filter(|shard| shard.is_over()) {
+            shard.age_out(&[]);
+        }
+    }
+
+    /// Edges that were forgotten but for a sketch, and flows that were not judged because there were too many new edges.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.shards.iter().fold(Bounds::default(), |sum, shard| sum.plus(shard.bounds()))
     }
 
     /// Edges met.

@@ -1,7 +1,9 @@
 //! One shard of the edge level: takes flows in, tells at once what cannot wait, and at a window's close has each active edge
 //! judged and learnt, by [`super::judge`]. What it says of entities is put together in [`super::digest`].
 
+use super::aging::{Worth, cut};
 use super::baseline::EdgeState;
+use super::cold::{ColdEdge, ColdEdges};
 use super::contacts::Contacts;
 use super::digest::Digests;
 use super::judge::{Window, close_edge};
@@ -17,6 +19,12 @@ use tradewind_model::entity::EntityKind;
 
 /// The word of a flow that the declared policy denies.
 const DENIED: &str = "denied";
+/// Windows that it counts for when a finding is open about an edge.
+const WATCHED_WORTH: u32 = 288;
+/// Numbers of edges that there may be for each edge that is kept.
+const NUMBERS_PER_EDGE: usize = 4;
+/// Sketches that are kept for each edge that may be.
+const COLD_PER_EDGE: usize = 4;
 
 /// One shard of the edge level.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +46,25 @@ pub struct EdgeShard {
     origin: Option<i64>,
     /// Edges met.
     met: usize,
+    edges_max: usize,
+    /// Edges that aged out.
+    cold: ColdEdges,
+    bounds: Bounds,
+}
+
+/// What the bounds of the state cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounds {
+    /// Edges that were forgotten but for a sketch: they have to learn anew what is usual.
+    pub aged_out: u64,
+    /// Flows that were not judged, because there were too many new edges already.
+    pub unjudged: u64,
+}
+
+impl Bounds {
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self { aged_out: self.aged_out + other.aged_out, unjudged: self.unjudged + other.unjudged }
+    }
 }
 
 /// What a shard knows of an edge before a window that is not open yet.
@@ -52,9 +79,9 @@ pub(crate) enum Standing {
 }
 
 impl EdgeShard {
-    /// A shard that knows nothing yet.
+    /// A shard that knows nothing yet, and keeps about so many edges.
     #[must_use]
-    pub fn new(settings: &Settings) -> Self {
+    pub fn new(settings: &Settings, edges_max: usize) -> Self {
         Self {
             volume: settings.volume.is_enabled.then(|| settings.volume.clone()),
             top_max: settings.observations_max,
@@ -68,6 +95,9 @@ impl EdgeShard {
             breaches_of: BTreeMap::new(),
             origin: None,
             met: 0,
+            edges_max,
+            cold: ColdEdges::default(),
+            bounds: Bounds::default(),
         }
     }
 
@@ -92,36 +122,67 @@ impl EdgeShard {
 
     /// Takes a flow of open window `window` in.
     pub fn observe(&mut self, event: &FlowEvent<'_>, window: i64, common: &Common, notices: &mut Vec<Notice>) {
-        let source = self.network.entity(event.src_entity, event.src_kind);
-        let destination = self.network.entity(event.dst_entity, event.dst_kind);
-        let number = self.network.edge(Edge { source, destination, port: Port::of(event) });
+        if self.is_full() && self.network.find(event.src_entity, event.dst_entity, Port::of(event)).is_none() {
+            self.bounds.unjudged += 1;
+            return;
+        }
+        let Some((number, kinds)) = self.foretell(event) else { return };
+        let edge = self.network.edge_of(number);
+        self.network.meet(edge.source, kinds[0]);
+        self.network.meet(edge.destination, kinds[1]);
         self.add(number, EdgeCounts::of(event), broken_rule(event), window, common, notices);
     }
 
-    /// Number of the edge of a flow whose window is not open yet. The edge is not met by it.
-    pub(crate) fn foretell(&mut self, event: &FlowEvent<'_>) -> (u32, [EntityKind; 2]) {
+    /// Number of the edge of a flow whose window is not open yet. The edge is not met by it. None where it is new and there
+    /// are too many: the flow is not judged.
+    pub(crate) fn foretell(&mut self, event: &FlowEvent<'_>) -> Option<(u32, [EntityKind; 2])> {
         let kinds = [event.src_kind, event.dst_kind];
         let kinds = kinds.map(|kind| EntityKind::from_word(kind).unwrap_or(EntityKind::Unknown));
-        let source = self.network.foretell(event.src_entity, kinds[0]);
-        let destination = self.network.foretell(event.dst_entity, kinds[1]);
-        (self.network.edge(Edge { source, destination, port: Port::of(event) }), kinds)
+        let source = self.foretell_entity(event.src_entity, kinds[0]);
+        let destination = self.foretell_entity(event.dst_entity, kinds[1]);
+        self.foretell_known(event, [source, destination], kinds)
+    }
+
+    /// Whether no new edge is met until some age out.
+    fn is_full(&self) -> bool {
+        self.met >= self.edges_max.saturating_add(self.edges_max / 4)
+    }
+
+    /// Whether there is no room for the number of a new edge. Edges of flows that are held have numbers too; how many flows are
+    /// held is bounded elsewhere, so that this is the last resort.
+    fn is_crowded(&self) -> bool {
+        self.network.edge_count() >= self.edges_max.saturating_mul(NUMBERS_PER_EDGE)
     }
 
     /// As [`Self::foretell`], of ends whose numbers are known.
     pub(crate) fn foretell_known(
         &mut self,
         event: &FlowEvent<'_>,
-        ends: [u32; 2],
+        ends: [Option<u32>; 2],
         kinds: [EntityKind; 2],
-    ) -> (u32, [EntityKind; 2]) {
-        self.network.foretell_kind(ends[0], kinds[0]);
-        self.network.foretell_kind(ends[1], kinds[1]);
-        (self.network.edge(Edge { source: ends[0], destination: ends[1], port: Port::of(event) }), kinds)
+    ) -> Option<(u32, [EntityKind; 2])> {
+        let number = self.edge_between(ends, Port::of(event));
+        match (ends, number) {
+            ([Some(source), Some(destination)], Some(number)) => {
+                self.network.foretell_kind(source, kinds[0]);
+                self.network.foretell_kind(destination, kinds[1]);
+                Some((number, kinds))
+            }
+            _ => {
+                self.bounds.unjudged += 1;
+                None
+            }
+        }
     }
 
-    /// Number of an entity.
-    pub(crate) fn foretell_entity(&mut self, name: &str, kind: EntityKind) -> u32 {
-        self.network.foretell(name, kind)
+    fn edge_between(&mut self, ends: [Option<u32>; 2], port: Port) -> Option<u32> {
+        let edge = Edge { source: ends[0]?, destination: ends[1]?, port };
+        if self.is_crowded() { self.network.known_edge(edge) } else { Some(self.network.edge(edge)) }
+    }
+
+    /// Number of an entity; none where it is new and there are too many edges.
+    pub(crate) fn foretell_entity(&mut self, name: &str, kind: EntityKind) -> Option<u32> {
+        if self.is_crowded() { self.network.known(name) } else { Some(self.network.foretell(name, kind)) }
     }
 
     /// What is known of an edge that has a number.
@@ -130,7 +191,10 @@ impl EdgeShard {
         if self.network.edge_of(number).port == Port::Unoriented {
             return Standing::Settled;
         }
-        let Some(state) = self.states.get(place).filter(|state| state.is_met) else { return Standing::Unknown };
+        let Some(state) = self.states.get(place).filter(|state| state.is_met) else {
+            let is_cold = !self.cold.is_empty() && self.cold.has(self.network.key_of(number));
+            return if is_cold { Standing::Settled } else { Standing::Unknown };
+        };
         let open = self.places[place].checked_sub(1).map(|place| &self.tallies[place as usize]);
         let is_answered = state.is_answered || open.is_some_and(|tally| tally.counts.answered > 0);
         if is_answered { Standing::Settled } else { Standing::Unanswered }
@@ -170,6 +234,10 @@ impl EdgeShard {
     ) {
         let tally = match self.places.get(number as usize) {
             Some(&place) if place > 0 => &mut self.tallies[place as usize - 1],
+            _ if self.is_full() && self.states.get(number as usize).is_none_or(|state| !state.is_met) => {
+                self.bounds.unjudged += 1;
+                return;
+            }
             _ => self.open(number, window, common, counts.first),
         };
         tally.counts.merge(&counts);
@@ -207,11 +275,17 @@ impl EdgeShard {
             self.places.push(0);
         }
         let state = &mut self.states[place];
-        let is_new = !state.is_met;
-        if is_new {
+        let is_unmet = !state.is_met;
+        let mut is_new = is_unmet;
+        if is_unmet {
             state.is_met = true;
             state.born = u32::try_from(window.abs_diff(origin)).unwrap_or(u32::MAX);
             self.met += 1;
+            let cold = if self.cold.is_empty() { None } else { self.cold.take(self.network.key_of(number)) };
+            if let Some(ColdEdge { born, windows, .. }) = cold {
+                (state.born, state.windows, state.is_answered) = (born, windows, true);
+                is_new = false;
+            }
         }
         let state = &self.states[place];
         let is_birth = is_new && state.edge.port != Port::Unoriented;
@@ -306,6 +380,64 @@ impl EdgeShard {
         digests.report(breaches)
     }
 
+    /// What the bounds of the state cost so far.
+    #[must_use]
+    pub fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Whether there are more edges than are kept, or no room for new ones. Edges of flows that are held do not make others
+    /// age out, since how many are held depends on the order in which flows come.
+    pub(crate) fn is_over(&self) -> bool {
+        self.met > self.edges_max || self.is_crowded()
+    }
+
+    /// Forgets the edges that are worth least, but for a sketch of those that were ever answered. To be called between a
+    /// window's close, with its feedback, and the next window. The numbers of edges change: says by old number the new one.
+    /// `held` are edges whose numbers are needed; what was learnt of them may go all the same.
+    pub(crate) fn age_out(&mut self, held: &[u32]) -> Vec<Option<u32>> {
+        debug_assert!(self.tallies.is_empty(), "no window is open");
+        let now = self.states.iter().map(|state| state.last).max().unwrap_or(0);
+        let worth = |state: &EdgeState| {
+            // What an open finding is about is worth as much as an edge of a day's windows.
+            let is_watched = state.watched_until > now;
+            let windows = state.windows.saturating_add(if is_watched { WATCHED_WORTH } else { 0 });
+            Worth::of(state.is_answered || is_watched, windows, state.last, now)
+        };
+        let met = || self.states.iter().filter(|state| state.is_met);
+        let most = if self.met > self.edges_max { self.edges_max - self.edges_max / 8 } else { self.met };
+        let bar = cut(met().map(worth), most);
+        let mut is_kept: Vec<bool> =
+            self.states.iter().map(|state| state.is_met && bar.is_none_or(|bar| worth(state) > bar)).collect();
+        is_kept.resize(self.network.edge_count(), false);
+        for (number, state) in (0..).zip(&self.states) {
+            if state.is_met && !is_kept[number as usize] {
+                self.bounds.aged_out += 1;
+                self.met -= 1;
+                if state.is_answered {
+                    let cold = ColdEdge { born: state.born, last: state.last, windows: state.windows };
+                    self.cold.add(self.network.key_of(number), cold);
+                }
+            }
+        }
+        self.cold.limit(self.edges_max.saturating_mul(COLD_PER_EDGE), now);
+        let is_learnt = is_kept.clone();
+        held.iter().for_each(|&number| is_kept[number as usize] = true);
+        let numbers = self.network.keep_edges(&is_kept);
+        let mut states = Vec::with_capacity(self.network.edge_count());
+        for (old, number) in numbers.iter().enumerate() {
+            let Some(number) = *number else { continue };
+            let edge = self.network.edge_of(number);
+            states.push(match self.states.get(old) {
+                Some(&state) if is_learnt[old] => EdgeState { edge, ..state },
+                _ => EdgeState::new(edge, 0),
+            });
+        }
+        self.states = states;
+        self.places = vec![0; self.states.len()];
+        numbers
+    }
+
     /// Takes in what the entity level made of an edge.
     pub fn feed_back(&mut self, feedback: &Feedback) {
         let Some(number) = self.network.find(&feedback.source, &feedback.destination, feedback.port) else { return };
@@ -315,6 +447,9 @@ impl EdgeShard {
             #[allow(clippy::cast_possible_truncation)] // Single precision is what is kept.
             let narrow = evidence as f32;
             state.evidence = narrow;
+        }
+        if feedback.is_accepted {
+            state.accept();
         }
         if let Some(window) = watch_until {
             state.watched_until = state.watched_until.max(window);

@@ -7,6 +7,7 @@
 use crate::distributions::erlang_tail;
 use crate::exact;
 use crate::network::Edge;
+use crate::numbered::Numbered;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::time::SECOND;
@@ -47,6 +48,46 @@ pub(crate) struct Chain {
     pub(crate) p_value: f64,
     /// The way in, first hop first.
     pub(crate) path: Vec<Hop>,
+}
+
+impl Numbered for Hop {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.edge.visit(number);
+    }
+}
+
+impl Numbered for Way {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.path.visit(number);
+    }
+}
+
+impl Numbered for Chains {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.0.visit(number);
+    }
+}
+
+impl Chains {
+    /// Forgets the ways on which an entity is forgotten; `numbers` has the new number of each.
+    pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
+        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        self.0 = std::mem::take(&mut self.0)
+            .into_iter()
+            .filter_map(|(entity, mut ways)| {
+                let is_kept = |hop: &Hop| number(hop.edge.source).is_some() && number(hop.edge.destination).is_some();
+                ways.retain(|way| way.path.iter().all(is_kept));
+                ways.visit(&mut |entity| *entity = number(*entity).unwrap_or(*entity));
+                Some((number(entity)?, ways)).filter(|(_, ways)| !ways.is_empty())
+            })
+            .collect();
+    }
+}
+
+impl Numbered for Chain {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.path.visit(number);
+    }
 }
 
 impl Chains {

@@ -38,8 +38,17 @@ impl EntityLevel {
     /// Takes in what a person, or a file that was reviewed, says of findings, by the state of the last close. Incidents that
     /// end by it. What is said of a finding that is not remembered changes nothing.
     pub fn control(&mut self, control: Control, time: i64) -> Vec<Incident> {
+        let is_accepted = matches!(control, Control::Accept { .. });
         let Some((topic, incident)) = self.decision.control(control, time) else { return Vec::new() };
-        self.findings.dismiss(&topic);
+        if is_accepted {
+            // What was held back from learning is learnt: here by the next close, at the edges with its feedback.
+            self.accepted.extend(self.findings.edges_of(&topic));
+            self.findings.accept(&topic);
+            let answers = self.withheld.accept(topic.entity);
+            self.states.learn_votes(&answers);
+        } else {
+            self.findings.dismiss(&topic);
+        }
         incident.into_iter().collect()
     }
 

@@ -1,6 +1,7 @@
 //! The entity level: puts the reports of all shards together, knows what is popular and how often each entity gets
 //! something new, follows chains, combines all signals of an entity and decides what becomes a finding.
 
+mod aging;
 mod chain;
 mod conclusion;
 mod destination;
@@ -19,12 +20,13 @@ mod states;
 mod unit;
 mod view;
 mod votes;
+mod withheld;
 
 pub(crate) use chain::{Chain, Hop};
 pub(crate) use view::View;
 
 use crate::breach;
-use crate::decision::{Decision, Incident, Weighed};
+use crate::decision::{Decision, Incident, Spender, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{Deciding, OpenFindings, Touched};
 use crate::network::{Edge, Network};
@@ -42,6 +44,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::Finding;
 use tradewind_model::time::SECOND;
 use unit::{Signals, UnitJudge};
+use withheld::Withheld;
 
 /// The entity level of one network.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -56,6 +59,9 @@ pub struct EntityLevel {
     pools: Pools,
     findings: OpenFindings,
     decision: Decision,
+    withheld: Withheld,
+    /// Edges that a person accepted since the last close.
+    accepted: Vec<Edge>,
 }
 
 /// A birth with what it says.
@@ -169,6 +175,8 @@ impl EntityLevel {
             pools: Pools::default(),
             findings: OpenFindings::default(),
             decision,
+            withheld: Withheld::default(),
+            accepted: Vec::new(),
         }
     }
 
@@ -202,6 +210,7 @@ impl EntityLevel {
         let is_starting = self.is_starting(at);
         let births = self.judge_births(&view, &outlook, is_starting);
         self.findings.expire(&view);
+        let mut room = self.findings.make_room(&self.network);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -229,13 +238,18 @@ impl EntityLevel {
             let score = unit.score(&self.network, &view);
             closed.units.push(UnitScore { calibrated_p_value: weighed.p_value, ..score });
             floods.extend(unit.flood().map(|p_value| (digest.source, p_value)));
-            let unusual = if is_silent {
+            let is_new = weighed.ratio < 1.0 && !is_silent && !self.findings.has(digest.source);
+            let has_room = !is_new || room.take(Spender::new(digest.source, kind).is_stranger);
+            if !has_room {
+                self.decision.hold_back();
+            }
+            let unusual = if is_silent || !has_room {
                 None
             } else {
                 unit.unusual(digest, &births[range], &explainer, weighed, &self.settings)
             };
             tested.push((digest.source, unit.into_signals(), weighed));
-            let unusual = pending.merge(digest.source, unusual, &view);
+            let unusual = pending.merge(digest.source, unusual, &view, &self.network);
             touched.extend(self.findings.update(&view, &self.network, digest.source, unusual, &self.settings));
         }
         if self.settings.policy.is_enabled {
@@ -272,6 +286,8 @@ impl EntityLevel {
         self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
+        drop((view, outlook));
+        self.age_out(at.index);
         closed
     }
 
@@ -323,9 +339,11 @@ impl EntityLevel {
         view.destinations.iter().map(judge).collect()
     }
 
-    fn feedback(&self, view: &View, births: &[JudgedBirth], is_starting: bool) -> Vec<Feedback> {
+    fn feedback(&mut self, view: &View, births: &[JudgedBirth], is_starting: bool) -> Vec<Feedback> {
+        let accepted = std::mem::take(&mut self.accepted);
         let name = |entity| self.network.name(entity).to_owned();
         let feedback = |edge: Edge, evidence, watch_until| Feedback {
+            is_accepted: false,
             source: name(edge.source),
             destination: name(edge.destination),
             port: edge.port,
@@ -336,6 +354,8 @@ impl EntityLevel {
         if !is_starting && self.settings.destination.is_enabled {
             all.extend(births.iter().map(|birth| feedback(birth.birth.edge, Some(birth.evidence()), None)));
         }
+        let accept = |edge| Feedback { is_accepted: true, ..feedback(edge, None, None) };
+        all.extend(accepted.into_iter().map(accept));
         let watched = self.findings.watched(view);
         all.extend(watched.into_iter().map(|(edge, until)| feedback(edge, None, Some(until))));
         all
@@ -343,7 +363,10 @@ impl EntityLevel {
 
     fn learn(&mut self, view: &View, births: &[JudgedBirth], outlook: &Outlook, is_starting: bool, is_training: bool) {
         let learning = Learning { is_starting, is_training, settings: &self.settings };
-        self.states.learn(view, births, outlook, learning, &self.network);
+        let now = if is_training { BTreeSet::new() } else { self.findings.withheld(view) };
+        let persistent = self.withheld.set(now, |entity| self.findings.has(entity));
+        self.states.learn_votes(&persistent);
+        self.states.learn(view, births, outlook, learning, (&self.network, &mut self.withheld));
         self.pools.merge(&view.pools);
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);

@@ -4,6 +4,7 @@
 use super::pending::{self, Pending};
 use super::{EntityLevel, View, WindowAt};
 use crate::breach;
+use crate::decision::Spender;
 use crate::finding::Unusual;
 use crate::network::Edge;
 use crate::report::{Birth, Contact, Contacted, EdgeCounts, Notice, Report};
@@ -96,8 +97,9 @@ impl EntityLevel {
         }
         let finding = {
             // Not those of later windows: what came early must not count against what came first.
-            let others = self.pending.range(..=at.index).map(|(_, pending)| pending.told()).sum();
-            let by = (&self.decision, others);
+            let others = self.pending.range(..=at.index).flat_map(|(_, pending)| pending.told());
+            let others: Vec<Spender> = others.map(|entity| Spender::new(entity, self.network.kind(entity))).collect();
+            let by = (&self.decision, others.as_slice());
             self.findings.raise_at_once(&window, &self.network, unusual, &self.settings, by)?
         };
         self.pending.entry(at.index).or_default().tell(topic, finding.finding_id.clone());

@@ -15,6 +15,7 @@ use crate::decision::{Decision, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{OpenFindings, Unusual};
 use crate::network::Network;
+use crate::numbered::{Numbered, visit_keys};
 use crate::report::{Birth, DetectorName};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,9 @@ use tradewind_model::time::SECOND;
 
 /// First contacts of one source that are judged at once; with more of them the floor or the close speaks.
 const CONTACTS_MAX: usize = 64;
+
+/// Sources that something is raised about at once.
+const RAISED_MAX: usize = 4096;
 
 /// What happened in the window so far, per source.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -63,6 +67,24 @@ pub(super) struct Known<'a> {
     pub(super) window: &'a View,
 }
 
+impl Numbered for JudgedBirth {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.birth.edge.visit(number);
+        self.chain.visit(number);
+    }
+}
+
+impl Numbered for Pending {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.births.visit(number);
+        self.ways.visit(number);
+        self.floor.visit(number);
+        self.raised.visit(number);
+        visit_keys(&mut self.subjects, number);
+        self.told.iter_mut().for_each(|((entity, ..), _)| number(entity));
+    }
+}
+
 impl Pending {
     /// Takes a contact in and returns what is to be raised at once.
     pub(super) fn contact(&mut self, known: Known<'_>, birth: Birth, is_new: bool) -> Vec<Unusual> {
@@ -78,6 +100,10 @@ impl Pending {
             raised.extend(self.judge(known, birth));
         }
         let source = birth.edge.source;
+        if raised.is_empty() || (self.raised.len() >= RAISED_MAX && !self.raised.contains_key(&source)) {
+            // The close has its own say.
+            return Vec::new();
+        }
         let all = self.raised.entry(source).or_default();
         // One word on each behaviour at once.
         raised.retain(|unusual| all.iter().all(|known| known.behaviour != unusual.behaviour));
@@ -101,9 +127,10 @@ impl Pending {
         self.told.iter().any(|(told, _)| told == topic)
     }
 
-    /// How many findings were told that the budget counts.
-    pub(super) fn told(&self) -> usize {
-        self.told.iter().filter(|((_, behaviour, _), _)| *behaviour != DetectorName::Policy).count()
+    /// Entities of the findings that were told and that the budget counts.
+    pub(super) fn told(&self) -> Vec<u32> {
+        let counted = self.told.iter().filter(|((_, behaviour, _), _)| *behaviour != DetectorName::Policy);
+        counted.map(|((entity, ..), _)| *entity).collect()
     }
 
     /// Ids of the findings that were told.
@@ -200,12 +227,17 @@ impl Pending {
 
     /// What a source's window comes to: what was raised at once, with the counts of the whole window, and what the close
     /// found, as one where they are about the same.
-    pub(super) fn merge(&mut self, source: u32, at_close: Option<Unusual>, view: &View) -> Vec<Unusual> {
+    pub(super) fn merge(
+        &mut self,
+        source: u32,
+        at_close: Option<Unusual>,
+        view: &View,
+        network: &Network,
+    ) -> Vec<Unusual> {
         let mut all = self.raised.remove(&source).unwrap_or_default();
         for unusual in &mut all {
             for (edge, counts) in &mut unusual.edges {
-                let seen = view.births.iter().chain(&view.watched).find(|seen| seen.edge == *edge);
-                *counts = seen.map_or(*counts, |seen| seen.counts);
+                *counts = view.seen(edge, network).map_or(*counts, |seen| seen.counts);
             }
             // The contact that made it unusual, whatever the order in which flows came.
             let last = unusual.edges.iter().map(|(_, counts)| counts.first).max();

@@ -37,6 +37,18 @@ impl Popularity {
         self.total += 1;
     }
 
+    /// Gives items other names, or forgets them with their votes.
+    pub(crate) fn rename(&mut self, name: impl Fn(u64) -> Option<u64>) {
+        let votes = std::mem::take(&mut self.votes);
+        let items = votes.into_iter().filter_map(|(item, votes)| Some((name(item)?, votes)));
+        *self = Self::default();
+        for (item, votes) in items {
+            self.votes.insert(item, votes);
+            *self.items_with.entry(votes).or_default() += 1;
+            self.total += u64::from(votes);
+        }
+    }
+
     /// The masses as they stand, for a whole window's births.
     pub(crate) fn masses(&self) -> Masses {
         let total = self.total as f64;
@@ -75,9 +87,9 @@ impl From<Vec<(u64, u32)>> for Popularity {
     fn from(items: Vec<(u64, u32)>) -> Self {
         let mut popularity = Self::default();
         for (item, votes) in items {
-            for _ in 0..votes {
-                popularity.vote(item);
-            }
+            popularity.votes.insert(item, votes);
+            *popularity.items_with.entry(votes).or_default() += 1;
+            popularity.total += u64::from(votes);
         }
         popularity
     }

@@ -4,6 +4,7 @@
 
 use crate::exact;
 use crate::network::Port;
+use crate::numbered::{Numbered, visit_keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tradewind_model::time::SECOND;
@@ -65,7 +66,31 @@ pub(super) struct Reached {
     pub(super) ports: usize,
 }
 
+impl Numbered for Floor {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        visit_keys(&mut self.0, number);
+        let contacts = self.0.values_mut().flat_map(|recent| &mut recent.contacts);
+        contacts.for_each(|(_, destination, _)| number(destination));
+    }
+}
+
 impl Floor {
+    /// Forgets the contacts of entities that are forgotten; `numbers` has the new number of each.
+    pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
+        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        self.0 = std::mem::take(&mut self.0)
+            .into_iter()
+            .filter_map(|(source, mut recent)| {
+                recent.contacts = recent
+                    .contacts
+                    .into_iter()
+                    .filter_map(|(time, destination, port)| Some((time, number(destination)?, port)))
+                    .collect();
+                Some((number(source)?, recent))
+            })
+            .collect();
+    }
+
     /// Takes a contact in. Says what was touched when the floor is reached; then not again for a while.
     pub(super) fn contact(
         &mut self,

@@ -8,8 +8,10 @@ use super::outlook::Outlook;
 use super::scan::Walk;
 use super::view::View;
 use super::votes::Votes;
+use super::withheld::Withheld;
 use super::{JudgedBirth, refusals::SourceRefusals};
-use crate::network::Network;
+use crate::edges::aging::Worth;
+use crate::network::{Edge, Network};
 use crate::report::Birth;
 use serde::{Deserialize, Serialize};
 use tradewind_model::entity::EntityKind;
@@ -46,6 +48,7 @@ pub(crate) struct Source {
     /// Whether that kind's count has it.
     is_counted: bool,
     pub(crate) first_window: i64,
+    last_window: i64,
     pub(crate) active_windows: u64,
     /// Edges that were answered.
     pub(crate) destinations: u64,
@@ -59,6 +62,8 @@ pub(crate) struct Source {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Destination {
     pub(crate) first_window: i64,
+    last_window: i64,
+    active_windows: u64,
     pub(super) ports: Factor,
     pub(super) inflow: Baseline,
     pub(super) flood: Flood,
@@ -114,7 +119,7 @@ impl EntityStates {
         births: &[JudgedBirth],
         outlook: &Outlook,
         learning: Learning<'_>,
-        network: &Network,
+        (network, withheld): (&Network, &mut Withheld),
     ) {
         let Learning { is_starting, settings, .. } = learning;
         let entities = network.entity_count();
@@ -127,10 +132,11 @@ impl EntityStates {
             .map(|inflow| inflow.destination)
             .filter(|&entity| self.is_stranger(entity))
             .collect();
-        self.learn_ports(view, outlook, is_starting, limit);
-        self.learn_sources(view, births, outlook, learning, limit);
+        let answers: Vec<Edge> = withheld.sort_out(view).into_iter().copied().collect();
+        self.learn_ports(view, &answers, outlook, is_starting, limit);
+        self.learn_sources(view, births, outlook, learning, (limit, withheld));
         view.sources.iter().for_each(|digest| self.learn_kind(digest.source, network.kind(digest.source)));
-        view.answers.iter().for_each(|&edge| self.votes.learn(edge));
+        self.learn_votes(&answers);
         let new_destinations = strangers.iter().filter(|&&entity| self.votes.is_server(entity)).count() as u64;
         let bucket = Curve::bucket(view.age);
         self.new_destinations.learn(bucket, if is_starting { new_destinations } else { new_destinations.min(limit) });
@@ -142,7 +148,7 @@ impl EntityStates {
         births: &[JudgedBirth],
         outlook: &Outlook,
         learning: Learning<'_>,
-        limit: u64,
+        (limit, withheld): (u64, &Withheld),
     ) {
         let Learning { is_starting, is_training, .. } = learning;
         let mut new_sources = 0;
@@ -152,7 +158,9 @@ impl EntityStates {
             // The rarest ones: what is suspicious is what teaches how often suspicion is wrong.
             let mut by_mark: Vec<&JudgedBirth> = own.iter().collect();
             by_mark.sort_by(|one, other| one.marked.mark.total_cmp(&other.marked.mark));
+            let is_learnt = !withheld.has(digest.source);
             let learnt = if is_starting { own.len() as u64 } else { limit };
+            let learnt = if is_learnt { learnt } else { 0 };
             (0..learnt).zip(&by_mark).for_each(|(_, birth)| self.votes.learn_birth(birth.is_answered()));
             let state = self.sources[digest.source as usize].get_or_insert_with(|| {
                 new_sources += 1;
@@ -160,6 +168,7 @@ impl EntityStates {
                     kind: EntityKind::Unknown,
                     is_counted: false,
                     first_window: view.index,
+                    last_window: view.index,
                     active_windows: 0,
                     destinations: 0,
                     births: Factor::default(),
@@ -170,14 +179,17 @@ impl EntityStates {
             });
             let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
             state.active_windows += 1;
+            state.last_window = view.index;
             state.destinations += answered;
-            if bucket > 0 {
+            if bucket > 0 && is_learnt {
                 let is_usual = |birth: &&JudgedBirth| birth.is_answered() && birth.marked.p_value >= LEARN_P_MIN;
                 let usual = own.iter().filter(is_usual).count() as u64;
                 state.births.learn(usual, outlook.rate_of_edges(state.first_window));
             }
             let is_first_of_all = bucket == 0 && is_starting;
-            self.new_edges.learn(bucket, if is_first_of_all { answered } else { answered.min(limit) });
+            if is_learnt {
+                self.new_edges.learn(bucket, if is_first_of_all { answered } else { answered.min(limit) });
+            }
             state.refusals.learn(digest);
             if !view.is_partial {
                 state.flood.learn(view.index, digest.opened, is_training);
@@ -189,9 +201,13 @@ impl EntityStates {
         self.new_sources.learn(Curve::bucket(view.age), new_sources);
     }
 
-    fn learn_ports(&mut self, view: &View, outlook: &Outlook, is_starting: bool, limit: u64) {
-        let mut opened: Vec<(u32, u64)> = view
-            .answers
+    /// Takes first answers on edges in.
+    pub(super) fn learn_votes(&mut self, answers: &[Edge]) {
+        answers.iter().for_each(|&edge| self.votes.learn(edge));
+    }
+
+    fn learn_ports(&mut self, view: &View, answers: &[Edge], outlook: &Outlook, is_starting: bool, limit: u64) {
+        let mut opened: Vec<(u32, u64)> = answers
             .iter()
             .filter(|edge| !self.votes.is_served(**edge))
             .map(|edge| (edge.destination, edge.port_key()))
@@ -203,11 +219,15 @@ impl EntityStates {
             let count = opened[first..].iter().take_while(|&&(destination, _)| destination == entity).count() as u64;
             let known = Destination {
                 first_window: view.index,
+                last_window: view.index,
+                active_windows: 0,
                 ports: Factor::default(),
                 inflow: Baseline::default(),
                 flood: Flood::new(view.index),
             };
             let state = self.destinations[entity as usize].get_or_insert(known);
+            state.active_windows += 1;
+            state.last_window = view.index;
             let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
             let learnt = if is_starting { count } else { count.min(limit) };
             self.new_ports.learn(bucket, learnt);
@@ -215,6 +235,36 @@ impl EntityStates {
                 state.ports.learn(count.min(limit), outlook.rate_of_ports(state.first_window));
             }
         }
+    }
+
+    /// What it would lose to forget an entity, as seen in window `index`.
+    pub(super) fn worth(&self, entity: u32, index: i64) -> Worth {
+        let idle = |last: i64| u32::try_from(index.abs_diff(last)).unwrap_or(u32::MAX);
+        let worth = |windows: u64, last: i64, is_answered: bool| {
+            let windows = u32::try_from(windows).unwrap_or(u32::MAX);
+            Worth::of(is_answered, windows, u32::MAX - idle(last), u32::MAX)
+        };
+        let source = self.source(entity);
+        let source = source.map(|known| worth(known.active_windows, known.last_window, known.destinations > 0));
+        let destination = self.destination(entity);
+        let is_server = self.votes.is_server(entity);
+        let destination = destination.map(|known| worth(known.active_windows, known.last_window, is_server));
+        source.max(destination).unwrap_or(worth(0, i64::MIN, false))
+    }
+
+    /// Forgets all entities but those that have a new number.
+    pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
+        for (source, number) in self.sources.iter().zip(numbers) {
+            if let (Some(source), None) = (source, number)
+                && source.is_counted
+                && let Some((_, count)) = self.kinds.iter_mut().find(|(kind, _)| *kind == source.kind)
+            {
+                *count -= 1;
+            }
+        }
+        self.votes.keep(numbers);
+        self.sources = kept(&self.sources, numbers);
+        self.destinations = kept(&self.destinations, numbers);
     }
 
     /// Takes in what reached each destination; they are known by now.
@@ -231,4 +281,16 @@ impl EntityStates {
             }
         }
     }
+}
+
+/// What there is of those that have a new number, by it.
+fn kept<T: Copy>(all: &[Option<T>], numbers: &[Option<u32>]) -> Vec<Option<T>> {
+    let most = numbers.iter().flatten().max().map_or(0, |&number| number as usize + 1);
+    let mut kept = vec![None; most];
+    for (item, number) in all.iter().zip(numbers) {
+        if let Some(number) = number {
+            kept[*number as usize] = *item;
+        }
+    }
+    kept
 }

@@ -121,6 +121,13 @@ impl View {
         }
     }
 
+    /// What the window has of an edge that is new or that an open finding is about.
+    pub(crate) fn seen(&self, edge: &Edge, network: &Network) -> Option<&Birth> {
+        let among = |all: &'_ [Birth]| all.binary_search_by(|seen| network.compare(&seen.edge, edge)).ok();
+        let birth = among(&self.births).map(|place| &self.births[place]);
+        birth.or_else(|| among(&self.watched).map(|place| &self.watched[place]))
+    }
+
     /// Places of a source's new edges in [`Self::births`].
     pub(crate) fn births_of(&self, source: u32) -> Range<usize> {
         self.births_by_source.get(&source).cloned().unwrap_or_default()

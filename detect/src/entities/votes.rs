@@ -3,7 +3,7 @@
 
 use super::popularity::{Masses, Popularity};
 use crate::exact;
-use crate::network::{Edge, parts};
+use crate::network::{Edge, pair, parts};
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,21 @@ impl Votes {
     /// Sources that a destination ever answered, in no order.
     pub(crate) fn clients(&self, destination: u32) -> &[u32] {
         self.pairs.clients.get(&destination).map_or(&[], Vec::as_slice)
+    }
+
+    /// Forgets who voted and for whom where the entity is forgotten: `numbers` has the new number of each. What was voted
+    /// for keeps the votes of those who are forgotten.
+    pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
+        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        let service = |item: u64| {
+            let [destination, port] = parts(item);
+            Some(u64::from(number(destination)?) << 32 | u64::from(port))
+        };
+        self.services.rename(service);
+        self.destinations.rename(|item| u32::try_from(item).ok().and_then(number).map(u64::from));
+        let pairs = Vec::from(std::mem::take(&mut self.pairs)).into_iter().map(parts);
+        let kept = pairs.filter_map(|[source, destination]| Some(pair(number(source)?, number(destination)?)));
+        self.pairs = Pairs::from(kept.collect::<Vec<u64>>());
     }
 
     /// Whether anything was ever answered by this destination on this port.

@@ -2,12 +2,17 @@
 //! what was decided. What is strong enough is [`crate::decision`]'s to say.
 
 use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
-use crate::decision::{About, Case, Decision, Habit, Standing, Topic, Verdict};
+use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict};
 use crate::entities::View;
-use crate::network::Network;
+use crate::network::{Edge, Network};
 use crate::report::DetectorName;
 use crate::settings::Settings;
+use std::collections::BTreeSet;
 use tradewind_model::finding::{Finding, Severity};
+use tradewind_model::time::DAY;
+
+/// What goes on for so long is usual, though nobody accepted it, microseconds.
+const PERSISTS: i64 = 3 * DAY;
 
 /// What is decided by, at the close of a window.
 #[derive(Debug)]
@@ -19,7 +24,7 @@ pub(crate) struct Deciding<'a> {
 }
 
 impl OpenFindings {
-    /// The finding of what cannot wait for the window's close, where the decision would tell it after so many others that
+    /// The finding of what cannot wait for the window's close, where the decision would tell it after these others that
     /// were told since the last close. The close makes it again, with the same id. None where a finding about it is open
     /// already.
     pub(crate) fn raise_at_once(
@@ -28,7 +33,7 @@ impl OpenFindings {
         network: &Network,
         unusual: Unusual,
         settings: &Settings,
-        (decision, others): (&Decision, usize),
+        (decision, others): (&Decision, &[Spender]),
     ) -> Option<Finding> {
         let is_open = |open: &&Open| open.is_about(&unusual) && open.until >= window.start;
         if self.open.get(&unusual.source).into_iter().flatten().find(is_open).is_some() {
@@ -105,11 +110,38 @@ impl OpenFindings {
         self.open.get(&entity).is_some_and(|all| all.iter().any(is_older))
     }
 
+    /// Entities whose new edges are not to be learnt after this window, because a finding about them is open. What goes on
+    /// for longer than [`PERSISTS`], or that was accepted, is usual by then.
+    pub(crate) fn withheld(&self, window: &View) -> BTreeSet<u32> {
+        let since = window.start.saturating_sub(PERSISTS);
+        let is_withheld = |open: &Open| {
+            is_about_new_edges(open.behaviour) && open.first_window >= since && open.standing != Standing::Habit
+        };
+        let entities = self.open.iter().filter(|(_, all)| all.iter().any(is_withheld));
+        entities.map(|(&entity, _)| entity).collect()
+    }
+
+    /// The edges of a finding that is open.
+    pub(crate) fn edges_of(&self, topic: &Topic) -> Vec<Edge> {
+        let all = self.open.get(&topic.entity).into_iter().flatten();
+        let wanted = all.filter(|open| open.behaviour == topic.behaviour && open.subject == topic.subject);
+        wanted.flat_map(|open| &open.edges).copied().collect()
+    }
+
+    /// A person accepted it: it is usual, and told no more.
+    pub(crate) fn accept(&mut self, topic: &Topic) {
+        self.settle(topic, &Standing::Habit);
+    }
+
     /// A person looked at it: it is told no more.
     pub(crate) fn dismiss(&mut self, topic: &Topic) {
+        self.settle(topic, &Standing::Dismissed);
+    }
+
+    fn settle(&mut self, topic: &Topic, standing: &Standing) {
         let all = self.open.get_mut(&topic.entity).into_iter().flatten();
         let wanted = all.filter(|open| open.behaviour == topic.behaviour && open.subject == topic.subject);
-        wanted.for_each(|open| open.standing = Standing::Dismissed);
+        wanted.for_each(|open| open.standing = standing.clone());
     }
 }
 
@@ -140,8 +172,12 @@ impl Open {
     ) -> T {
         let reached: Vec<(&str, Option<u16>)> =
             self.edges.iter().map(|edge| (network.name(edge.destination), edge.port.number())).collect();
+        let mut spender = Spender::new(source, network.kind(source));
+        // Whoever wants to can send from everywhere to anybody.
+        spender.is_stranger |= self.behaviour == DetectorName::Inflow;
         decide(Case {
             about: About { entity: network.name(source), behaviour: self.behaviour.as_str(), reached: &reached },
+            spender,
             behaviour: self.behaviour,
             habit: self.habit(source),
             ratio: self.ratio,

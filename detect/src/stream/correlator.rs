@@ -275,7 +275,7 @@ impl Correlator {
         out.extend(withdrawn.into_iter().map(|finding_id| Output::Withdrawn { finding_id }));
         let mut feedback = closed.feedback;
         feedback.sort_by(|one, other| {
-            let key = |feedback: &crate::report::Feedback| (feedback.port, feedback.watch_until);
+            let key = |feedback: &crate::report::Feedback| (feedback.port, feedback.watch_until, feedback.is_accepted);
             let names = (&one.source, &one.destination).cmp(&(&other.source, &other.destination));
             names.then_with(|| key(one).cmp(&key(other)))
         });

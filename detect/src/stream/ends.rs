@@ -40,20 +40,20 @@ impl<'a> Ends<'a> {
         }
     }
 
-    /// Numbers and kinds of a row's ends.
-    pub(super) fn numbers(&mut self, row: usize, shard: &mut EdgeShard) -> ([u32; 2], [EntityKind; 2]) {
+    /// Numbers and kinds of a row's ends; no number where there are too many.
+    pub(super) fn numbers(&mut self, row: usize, shard: &mut EdgeShard) -> ([Option<u32>; 2], [EntityKind; 2]) {
         let kind = |end: usize, column| self.kinds[end][self.flows.text(column).code(row) as usize];
         let kinds = [kind(0, SRC_KIND), kind(1, DST_KIND)];
-        let mut numbers = [0; 2];
+        let mut numbers = [None; 2];
         for (end, column) in [SRC_ENTITY, DST_ENTITY].into_iter().enumerate() {
             let column = self.flows.text(column);
             let code = column.code(row);
             let known = &mut self.numbers[end][code as usize];
             if *known == 0 {
                 let name = column.dictionary().get(code).unwrap_or_default();
-                *known = shard.foretell_entity(name, kinds[end]) + 1;
+                *known = shard.foretell_entity(name, kinds[end]).map_or(0, |number| number + 1);
             }
-            numbers[end] = *known - 1;
+            numbers[end] = known.checked_sub(1);
         }
         (numbers, kinds)
     }

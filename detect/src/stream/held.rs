@@ -189,6 +189,29 @@ impl Held {
         HeldFlows(window.flows)
     }
 
+    /// Numbers of the edges that are held or were told of.
+    pub(super) fn edges(&self) -> Vec<u32> {
+        let held = self.windows.values().flat_map(|window| window.flows.iter().map(|flow: HeldFlow| flow.edge));
+        let told = self.told.keys().copied().chain(self.breaches.iter().map(|&(_, edge, _)| edge));
+        let mut edges: Vec<u32> = held.chain(told).collect();
+        edges.sort_unstable();
+        edges.dedup();
+        edges
+    }
+
+    /// Gives every edge another number.
+    pub(super) fn renumber(&mut self, number: impl Fn(u32) -> u32) {
+        for window in self.windows.values_mut() {
+            let mut flows = Pages::default();
+            let renumbered = window.flows.iter().map(|flow: HeldFlow| HeldFlow { edge: number(flow.edge), ..flow });
+            renumbered.for_each(|flow| flows.push(&flow));
+            window.flows = flows;
+        }
+        self.told = std::mem::take(&mut self.told).into_iter().map(|(edge, told)| (number(edge), told)).collect();
+        let breaches = std::mem::take(&mut self.breaches);
+        self.breaches = breaches.into_iter().map(|(window, edge, rule)| (window, number(edge), rule)).collect();
+    }
+
     /// Forgets everything of this window and of those before; the number of flows that were left.
     pub(super) fn forget(&mut self, window: i64) -> usize {
         let left: Vec<i64> = self.windows(..=window).collect();

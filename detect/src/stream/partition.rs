@@ -6,7 +6,7 @@ use super::ends::Ends;
 use super::fingerprint;
 use super::held::Held;
 use super::messages::{Round, Signal, Step, StreamError};
-use crate::edges::{EdgeShard, broken_rule};
+use crate::edges::{Bounds, EdgeShard, broken_rule};
 use crate::event::FlowEvent;
 use crate::report::{Common, EdgeCounts, Exchange, Notice, Report};
 use crate::settings::{Settings, SettingsError};
@@ -61,6 +61,10 @@ pub struct PartitionStatistics {
     pub forced: u64,
     /// Edges met in windows that opened.
     pub edges: u64,
+    /// Edges that were forgotten but for a sketch, because there were too many.
+    pub aged_out: u64,
+    /// Events that were not judged, because there were too many new edges.
+    pub unjudged: u64,
 }
 
 impl Partition {
@@ -75,7 +79,7 @@ impl Partition {
             fingerprint: fingerprint(settings, &[]),
             length: settings.window_s * SECOND,
             held_max,
-            shard: EdgeShard::new(settings),
+            shard: EdgeShard::new(settings, settings.edges_max),
             clocks: Clocks::default(),
             complete_before: i64::MIN,
             held: Held::default(),
@@ -104,8 +108,9 @@ impl Partition {
     /// Takes a flow of this partition in, in the order of the log. One of a window that was said to be complete is late:
     /// counted, not judged.
     pub fn event(&mut self, event: &FlowEvent<'_>, out: &mut Vec<Signal>) {
-        if let Some(window) = self.due(event) {
-            let edge = self.shard.foretell(event);
+        if let Some(window) = self.due(event)
+            && let Some(edge) = self.shard.foretell(event)
+        {
             self.take(event, window, edge, out);
         }
     }
@@ -117,8 +122,9 @@ impl Partition {
             let event = ends.event(row);
             if let Some(window) = self.due(&event) {
                 let (numbers, kinds) = ends.numbers(row, &mut self.shard);
-                let edge = self.shard.foretell_known(&event, numbers, kinds);
-                self.take(&event, window, edge, out);
+                if let Some(edge) = self.shard.foretell_known(&event, numbers, kinds) {
+                    self.take(&event, window, edge, out);
+                }
             }
         }
     }
@@ -199,7 +205,9 @@ impl Partition {
     /// What it has seen so far.
     #[must_use]
     pub fn statistics(&self) -> PartitionStatistics {
-        PartitionStatistics { held: self.held.count() as u64, edges: self.shard.edge_count() as u64, ..self.statistics }
+        let Bounds { aged_out, unjudged } = self.shard.bounds();
+        let (held, edges) = (self.held.count() as u64, self.shard.edge_count() as u64);
+        PartitionStatistics { held, edges, aged_out, unjudged, ..self.statistics }
     }
 
     fn hold(
@@ -282,6 +290,10 @@ impl Partition {
                 Round::Closed { window, feedback } => {
                     feedback.iter().for_each(|feedback| self.shard.feed_back(feedback));
                     self.statistics.late += self.held.forget(window) as u64;
+                    if self.shard.is_over() {
+                        let numbers = self.shard.age_out(&self.held.edges());
+                        self.held.renumber(|number| numbers[number as usize].unwrap_or(number));
+                    }
                 }
                 Round::Hurry { .. } => (),
             }

@@ -5,6 +5,7 @@
 mod calibration;
 mod decision;
 mod evaluation;
+mod hostile;
 mod policy;
 mod sharding;
 mod simulation;

@@ -85,6 +85,7 @@ impl Flow {
         let kind = |entity: &'_ str| match entity.split_once('/') {
             Some(("agent", _)) => "agent",
             Some(("external", _)) => "external",
+            Some(("unknown", _)) => "unknown",
             // Known better from a window on.
             Some(("changing", _)) if self.time < START + 20 * WINDOW => "unknown",
             Some(("changing", _)) => "agent",

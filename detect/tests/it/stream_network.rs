@@ -68,7 +68,7 @@ pub(crate) fn eventful(seed: u64) -> Vec<Flow> {
 }
 
 /// What one engine finds in the flows in the order of time, the last window closed by a later one.
-pub(crate) fn oracle(mut flows: Vec<Flow>, train_until: i64, findings_per_day: u32) -> Last {
+pub(crate) fn oracle(mut flows: Vec<Flow>, options: Run) -> Last {
     let order = |flow: &Flow| {
         let is = |outcome| i64::from(flow.outcome == outcome) * flow.count;
         let answered = is(Outcome::Allowed) + is(Outcome::Unknown);
@@ -80,8 +80,8 @@ pub(crate) fn oracle(mut flows: Vec<Flow>, train_until: i64, findings_per_day: u
     // An edge that is known, so that nothing is told of it.
     last = Flow { time: last.time + 1000 * WINDOW, outcome: Outcome::Allowed, is_breach: false, ..flows[0].clone() };
     flows.push(last);
-    let mut engine = Engine::new(settings(findings_per_day)).unwrap();
-    engine.train_until(train_until);
+    let mut engine = Engine::new(settings(options)).unwrap();
+    engine.train_until(options.train_until);
     let findings = flows.iter().flat_map(|flow| engine.observe(&flow.event()));
     findings.map(|finding| (finding.finding_id.clone(), finding)).collect()
 }
@@ -180,11 +180,12 @@ pub(crate) struct Run {
     pub(crate) train_until: i64,
     /// The budget: where it is small, it matters in which order findings are decided about.
     pub(crate) findings_per_day: u32,
+    pub(crate) edges_max: usize,
 }
 
-fn settings(findings_per_day: u32) -> Settings {
-    let mut settings = Settings::default();
-    settings.decision.findings_per_day = findings_per_day;
+fn settings(options: Run) -> Settings {
+    let mut settings = Settings { edges_max: options.edges_max, ..Settings::default() };
+    settings.decision.findings_per_day = options.findings_per_day;
     settings
 }
 
@@ -204,7 +205,7 @@ pub(crate) struct Ran {
 /// Runs a correlator and a partition per log until nothing is left to do.
 pub(crate) fn run(logs: &[Vec<Entry>], options: Run) -> Ran {
     let mut random = Random(options.seed);
-    let settings = settings(options.findings_per_day);
+    let settings = settings(options);
     let count = logs.len();
     let mut partitions: Vec<Running<Partition>> =
         (0..count).map(|_| Running::new(Partition::new(&settings, options.held_max).unwrap(), 2)).collect();

@@ -1,0 +1,41 @@
+//! The entity level forgets: entities that were active least and longest ago, where there are too many. Those that
+//! something open is about stay.
+
+use super::EntityLevel;
+use crate::edges::aging::{Worth, cut};
+use crate::numbered::Numbered;
+
+impl EntityLevel {
+    /// Forgets entities where there are more than the settings allow. To be called after a window's close, with its index.
+    pub(super) fn age_out(&mut self, index: i64) {
+        let most = self.settings.entities_max;
+        if self.network.entity_count() <= most {
+            return;
+        }
+        let mut is_kept = vec![false; self.network.entity_count()];
+        self.visit(&mut |number| is_kept[*number as usize] = true);
+        let worths: Vec<Worth> = (0..)
+            .zip(&is_kept)
+            .map(|(entity, &is_needed)| if is_needed { Worth::pinned() } else { self.states.worth(entity, index) })
+            .collect();
+        let Some(bar) = cut(worths.iter().copied(), most - most / 8) else { return };
+        for (is_kept, &worth) in is_kept.iter_mut().zip(&worths) {
+            *is_kept |= worth > bar;
+        }
+        let numbers = self.network.keep_entities(&is_kept);
+        self.visit(&mut |number| *number = numbers[*number as usize].unwrap_or(u32::MAX));
+        self.states.keep(&numbers);
+        self.chains.keep(&numbers);
+        self.floor.keep(&numbers);
+    }
+}
+
+impl Numbered for EntityLevel {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.pending.values_mut().for_each(|pending| pending.visit(number));
+        self.findings.visit(number);
+        self.decision.visit(number);
+        self.withheld.visit(number);
+        self.accepted.visit(number);
+    }
+}
