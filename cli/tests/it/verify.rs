@@ -2,6 +2,7 @@
 
 use crate::program::{Outcome, Program};
 use serde_json::{Map, Value};
+use std::sync::atomic::{AtomicI64, Ordering};
 use tradewind_model::{Finding, Provenance, time};
 use tradewind_storage::Lake;
 
@@ -38,10 +39,11 @@ fn findings(program: &Program) -> Vec<(Finding, Provenance)> {
     objects.iter().map(|object| (read(object), read(object))).collect()
 }
 
-/// Records a finding, later than all others.
+/// Records a finding, later than all others and than what was recorded so before.
 fn record(program: &Program, finding: &Finding, provenance: &Provenance) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let later = i64::MAX / 4;
+    static LATER: AtomicI64 = AtomicI64::new(i64::MAX / 4);
+    let later = LATER.fetch_add(1, Ordering::Relaxed);
     runtime.block_on(async {
         let lake = Lake::open(program.folder().join("demo/lake")).await.unwrap();
         lake.append_findings(std::slice::from_ref(finding), provenance, later).await.unwrap();
