@@ -1,7 +1,8 @@
 //! The command line: global options and the tree of commands. What a command does is in `commands`.
 
 use crate::commands::{
-    completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics,
+    backtest, completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics,
+    verify,
 };
 use crate::output::OutputFormat;
 use clap::{Args, Parser, Subcommand};
@@ -17,7 +18,8 @@ use std::path::PathBuf;
     arg_required_else_help = true,
     disable_help_subcommand = true,
     after_help = "Start with `tradewind demo`, or with your own logs: `tradewind import LOGS`, then `tradewind sql`.\n\n\
-                  Exit codes: 0 done, 1 failed, 2 flows break the policy (`policy check --exit-code`), 64 wrong arguments or configuration."
+                  Exit codes: 0 done, 1 failed, 2 flows break the policy (`policy check --exit-code`), \
+                  3 a finding is not what the stored flows give (`verify`), 64 wrong arguments or configuration."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Sql(sql::SqlArgs),
     Detect(detect::DetectArgs),
     Findings(findings::FindingsArgs),
+    Verify(verify::VerifyArgs),
+    Backtest(backtest::BacktestArgs),
     Policy(policy::PolicyArgs),
     Formats(formats::FormatsArgs),
     Config(config::ConfigArgs),

@@ -12,6 +12,14 @@ const FAILED: u8 = 1;
 /// Exit code for flows that break the policy, where the user asked for it.
 const BROKEN: u8 = 2;
 
+/// Exit code for a finding that the stored flows do not give again.
+const DIFFERS: u8 = 3;
+
+/// What a stored finding is found to be, not a failure to look: it is not what the flows give.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct FindingDiffers(pub(crate) String);
+
 /// What the flows are found to be, not a failure to look: the policy is broken.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -56,6 +64,9 @@ fn exit_code(error: &anyhow::Error) -> u8 {
     }
     if error.is::<PolicyBroken>() {
         return BROKEN;
+    }
+    if error.is::<FindingDiffers>() {
+        return DIFFERS;
     }
     let is_usage = error.chain().any(|cause| cause.is::<UsageError>() || cause.is::<ConfigError>());
     if is_usage { USAGE } else { FAILED }
@@ -109,6 +120,7 @@ mod tests {
     fn wrong_use_is_told_apart_from_failure() {
         assert_eq!(exit_code(&anyhow!("x")), FAILED);
         assert_eq!(exit_code(&usage("x").context("y")), USAGE);
+        assert_eq!(exit_code(&FindingDiffers("x".to_owned()).into()), DIFFERS);
     }
 
     #[test]

@@ -186,6 +186,14 @@ impl Engine {
         findings
     }
 
+    /// Closes the last window as one of which nothing is to come, as a later flow would.
+    pub fn complete(&mut self) -> Vec<Finding> {
+        let Some(open) = self.open_window else { return Vec::new() };
+        let findings = self.close(open, false);
+        self.open_window = Some(open.saturating_add(1));
+        findings
+    }
+
     /// What it has seen so far.
     #[must_use]
     pub fn statistics(&self) -> Statistics {

@@ -98,6 +98,34 @@ pub static FINDINGS: Table = Table {
         column("evidence_query", Text, false, "SQL that shows the flows."),
         column("observations", Text, false, "The observations behind it, as JSON."),
         column("detector_version", Int32, false, "Version of detectors and settings."),
+        column(
+            "flows_version",
+            Int64,
+            true,
+            "Version of table `flows` that was replayed. Null for the service, which judges flows before they are stored. Rows of \
+             `flows` carry their entities, so it names the identities, too.",
+        ),
+        column(
+            "settings",
+            Text,
+            true,
+            "Settings of section `detect` that differ from the defaults of `detector_version`, as JSON; `{}` for none.",
+        ),
+        column("settings_hash", Text, true, "BLAKE3 of all settings of section `detect`, the defaults included."),
+        column(
+            "trained_until",
+            Timestamp,
+            true,
+            "Until then everything was learnt and nothing raised; null for no such time.",
+        ),
+        column("replay_from", Timestamp, true, "Flows that end at this time or later were judged."),
+        column("replay_to", Timestamp, true, "Flows that end before this time were judged; null for all that came."),
+        column(
+            "made_by",
+            Text,
+            true,
+            "`detect` or `run`. Null, as all from `flows_version` on, in rows of before these columns.",
+        ),
     ],
 };
 

@@ -62,7 +62,18 @@ pub enum LakeError {
         #[source]
         source: Box<object_store::Error>,
     },
-    /// The table was made with other columns.
+    /// Columns that this version has could not be added to a table.
+    #[error("failed to add columns to table {table} in {root}")]
+    AddColumns {
+        /// The lake.
+        root: String,
+        /// The table.
+        table: &'static str,
+        /// What Delta said.
+        #[source]
+        source: Box<DeltaTableError>,
+    },
+    /// The table has other columns, and cannot be given those of this version.
     #[error("table {table} in {root} has other columns than this version writes: {difference}")]
     Schema {
         /// The lake.

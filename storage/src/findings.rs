@@ -7,24 +7,29 @@ use crate::write::stage_rows;
 use deltalake::kernel::Action;
 use deltalake::kernel::transaction::CommitBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use tradewind_model::Finding;
 use tradewind_model::table::FINDINGS;
+use tradewind_model::{Finding, Provenance};
 
 impl Lake {
-    /// Appends findings. A later row of one id replaces an earlier one for readers: they take the row with the newest
+    /// Appends findings that were all made of the same. A later row of one id replaces an earlier one for readers: they take the row with the newest
     /// `recorded_time`.
     ///
     /// # Errors
     /// The lake cannot be written.
-    pub async fn append_findings(&self, findings: &[Finding], recorded_time: i64) -> Result<(), CommitError> {
+    pub async fn append_findings(
+        &self,
+        findings: &[Finding],
+        provenance: &Provenance,
+        recorded_time: i64,
+    ) -> Result<(), CommitError> {
         if findings.is_empty() {
             return Ok(());
         }
         let table = &FINDINGS;
         let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
-        let rows = findings.iter().map(|finding| row(finding, recorded_time)).collect();
+        let rows = findings.iter().map(|finding| row(finding, provenance, recorded_time)).collect();
         let batches = partitioned(table, rows).map_err(|source| CommitError::Layout { table: table.name, source })?;
-        let opened = self.table(table).await?;
+        let opened = self.with_all_columns(table, self.table(table).await?).await?;
         let files = stage_rows(&*opened.log_store().object_store(None), table, batches).await?;
         let now = self.now();
         let actions = files.iter().map(|file| Action::Add(file.add(now))).collect();
@@ -39,7 +44,7 @@ impl Lake {
     }
 }
 
-pub(crate) fn row(finding: &Finding, recorded_time: i64) -> Vec<Cell> {
+pub(crate) fn row(finding: &Finding, provenance: &Provenance, recorded_time: i64) -> Vec<Cell> {
     vec![
         finding.finding_id.as_str().into(),
         recorded_time.into(),
@@ -63,5 +68,12 @@ pub(crate) fn row(finding: &Finding, recorded_time: i64) -> Vec<Cell> {
         finding.evidence_query.as_str().into(),
         serde_json::to_string(&finding.observations).expect("texts and numbers are JSON").into(),
         i64::from(finding.detector_version).into(),
+        provenance.flows_version.into(),
+        provenance.settings.as_deref().into(),
+        provenance.settings_hash.as_deref().into(),
+        provenance.trained_until.into(),
+        provenance.replay_from.into(),
+        provenance.replay_to.into(),
+        provenance.made_by.as_deref().into(),
     ]
 }

@@ -4,6 +4,7 @@ use crate::error::LakeError;
 use crate::location::LakeLocation;
 use crate::probe;
 use crate::schema::delta_columns;
+use crate::versions::Pinned;
 use crate::write::Stager;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::logstore::LogStoreRef;
@@ -28,6 +29,8 @@ pub struct Lake {
     stores: Arc<Mutex<HashMap<&'static str, LogStoreRef>>>,
     /// Whether the store was seen to refuse a second writer of one object.
     is_probed: Arc<OnceCell<()>>,
+    /// The version of a table that questions are about, where it is not the newest.
+    pub(crate) pinned: Option<Pinned>,
 }
 
 /// How many commits lie between checkpoints of a table's log.
@@ -112,6 +115,7 @@ impl Lake {
             clock: Arc::new(tradewind_model::SystemClock),
             stores: Arc::default(),
             is_probed: Arc::default(),
+            pinned: None,
         })
     }
 
@@ -173,7 +177,7 @@ impl Lake {
         if self.has_commits(table).await?
             && let Ok(existing) = self.table(table).await
         {
-            return self.check_columns(table, &existing);
+            return self.with_all_columns(table, existing).await.map(|_| ());
         }
         let failed = |source: DeltaTableError| LakeError::Create {
             root: self.location.to_string(),
@@ -206,30 +210,9 @@ impl Lake {
             Ok(_) => Ok(()),
             // Another process made it at the same moment.
             Err(error) => match self.table(table).await {
-                Ok(existing) => self.check_columns(table, &existing),
+                Ok(existing) => self.with_all_columns(table, existing).await.map(|_| ()),
                 Err(_) => Err(failed(error)),
             },
-        }
-    }
-
-    pub(crate) fn check_columns(&self, table: &'static Table, existing: &DeltaTable) -> Result<(), LakeError> {
-        let found = existing.snapshot().map_err(|source| self.open_error(table, source))?.schema();
-        let found: Vec<String> =
-            found.fields().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-        let wanted: Vec<String> =
-            delta_columns(table).iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect();
-        let difference = wanted
-            .iter()
-            .find(|column| !found.contains(column))
-            .map(|column| format!("`{column}` is missing"))
-            .or_else(|| {
-                found.iter().find(|column| !wanted.contains(column)).map(|column| format!("`{column}` is not known"))
-            });
-        match difference {
-            None => Ok(()),
-            Some(difference) => {
-                Err(LakeError::Schema { root: self.location.to_string(), table: table.name, difference })
-            }
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
+mod columns;
 pub mod compact;
 mod discard;
 mod durable;
@@ -31,6 +32,7 @@ pub mod state;
 pub mod status;
 mod upkeep;
 pub mod verify;
+mod versions;
 pub mod write;
 
 pub use compact::{CompactOptions, CompactReport, TableCompacted};

@@ -123,7 +123,7 @@ impl TableLog {
     pub(crate) async fn open(lake: &Lake, table: &'static Table) -> Result<Self, CommitError> {
         lake.check_store().await?;
         let seen = Seen::now(lake);
-        let opened = lake.table(table).await?;
+        let opened = lake.with_all_columns(table, lake.table(table).await?).await?;
         let version = opened.version().unwrap_or_default();
         let store = lake.store(table)?;
         Ok(Self { lake: lake.clone(), table, store, opened, version, transactions: HashMap::new(), others: None, seen })
@@ -164,8 +164,7 @@ impl TableLog {
     /// Loads the newest version and forgets the rest.
     pub(crate) async fn reset(&mut self) -> Result<(), CommitError> {
         let seen = Seen::now(&self.lake);
-        let opened = self.lake.table(self.table).await?;
-        self.lake.check_columns(self.table, &opened)?;
+        let opened = self.lake.with_all_columns(self.table, self.lake.table(self.table).await?).await?;
         self.version = opened.version().unwrap_or_default();
         self.opened = opened;
         self.transactions.clear();

@@ -7,8 +7,8 @@ use crate::import_rows::{coverage_rows, dead_letter_rows};
 use crate::lake::Lake;
 use crate::rows::{Cell, partitioned};
 use crate::write::{StagedFile, stage_rows};
-use tradewind_model::Finding;
 use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, Table};
+use tradewind_model::{Finding, Provenance};
 
 impl Lake {
     /// Writes rows of `dead_letters`, one file for each day.
@@ -27,12 +27,17 @@ impl Lake {
         self.stage(&COVERAGE, coverage_rows(coverage).into_iter().map(|(_, row)| row).collect()).await
     }
 
-    /// Writes rows of `findings`, each with the time it was recorded at (microseconds UTC): the newest of a finding counts.
+    /// Writes rows of `findings`, each with what it was made of and the time it was recorded at (microseconds UTC): the newest
+    /// of a finding counts.
     ///
     /// # Errors
     /// A store that cannot be written.
-    pub async fn stage_findings(&self, findings: &[(Finding, i64)]) -> Result<Vec<StagedFile>, CommitError> {
-        self.stage(&FINDINGS, findings.iter().map(|(finding, time)| findings::row(finding, *time)).collect()).await
+    pub async fn stage_findings(
+        &self,
+        findings: &[(Finding, Provenance, i64)],
+    ) -> Result<Vec<StagedFile>, CommitError> {
+        let row = |(finding, provenance, time): &(Finding, Provenance, i64)| findings::row(finding, provenance, *time);
+        self.stage(&FINDINGS, findings.iter().map(row).collect()).await
     }
 
     async fn stage(&self, table: &'static Table, rows: Vec<Vec<Cell>>) -> Result<Vec<StagedFile>, CommitError> {

@@ -1,13 +1,11 @@
 //! `tradewind findings`: what the detectors recorded in the lake.
 
 use crate::context::Context;
-use crate::failure::usage;
 use crate::findings::{self, Filter};
 use crate::output::{OutputFormat, counted, line, note};
-use anyhow::anyhow;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
-use tradewind_model::{Finding, Severity};
+use tradewind_model::Severity;
 use tradewind_storage::Lake;
 
 /// List findings, or show one with its evidence
@@ -77,7 +75,7 @@ fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {
         note(if is_filtered { "no finding matches" } else { "no findings (`tradewind detect` looks for them)" });
         return Ok(());
     }
-    let findings: Vec<&Finding> = stored.iter().map(|stored| &stored.finding).collect();
+    let findings: Vec<_> = stored.iter().map(|stored| (&stored.finding, &stored.provenance)).collect();
     findings::write(&findings, format)?;
     if stored.len() == args.limit {
         note(&format!("{} listed: there may be more, see --limit", counted(args.limit, "finding is", "findings are")));
@@ -86,21 +84,9 @@ fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {
 }
 
 fn show(lake: &Lake, id: &str, context: &Context) -> anyhow::Result<()> {
-    if id.is_empty() {
-        return Err(usage("the id of a finding must have at least one character"));
-    }
-    let filter = Filter { id_prefix: Some(id.to_owned()), ..Filter::default() };
-    let found = context.runtime.block_on(findings::load(lake, &filter))?;
-    let finding = match found.as_slice() {
-        [] => return Err(anyhow!("there is no finding {id}: `tradewind findings` lists them")),
-        [one] => &one.finding,
-        several => match several.iter().find(|stored| stored.finding.finding_id == id) {
-            Some(exact) => &exact.finding,
-            None => return Err(anyhow!("{} findings begin with {id}: give more of the id", several.len())),
-        },
-    };
+    let stored = context.runtime.block_on(findings::find(lake, id))?;
     match context.output {
-        None | Some(OutputFormat::Table) => line(findings::explain(finding).trim_end()),
-        Some(format) => findings::write(&[finding], format),
+        None | Some(OutputFormat::Table) => line(findings::explain(&stored.finding).trim_end()),
+        Some(format) => findings::write(&[(&stored.finding, &stored.provenance)], format),
     }
 }

@@ -1,5 +1,6 @@
 //! One module for each command. A command reads its arguments, calls the crates that do the work, and writes results.
 
+pub(crate) mod backtest;
 pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod detect;
@@ -13,6 +14,7 @@ pub(crate) mod run;
 pub(crate) mod sql;
 pub(crate) mod status;
 pub(crate) mod topics;
+pub(crate) mod verify;
 
 use crate::args::Command;
 use crate::context::Context;
@@ -36,6 +38,8 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Sql(args) => sql::run(args, context),
         Command::Detect(args) => detect::run(&args, context),
         Command::Findings(args) => findings::run(&args, context),
+        Command::Verify(args) => verify::run(&args, context),
+        Command::Backtest(args) => backtest::run(&args, context),
         Command::Policy(args) => policy::run(&args, context),
         Command::Formats(args) => formats::run(&args, context),
         Command::Run(_) | Command::Config(_) | Command::Completions(_) => unreachable!("main runs these itself"),

@@ -5,28 +5,33 @@ use crate::output::{self, OutputFormat, Record, json, json_pretty, line};
 use anyhow::Context as _;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::json::ReaderBuilder;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
-use tradewind_model::Finding;
 use tradewind_model::table::FINDINGS;
 use tradewind_model::time::rfc3339;
+use tradewind_model::{Finding, Provenance};
 
 /// Columns of table `findings` that hold times.
-const TIMES: [&str; 4] = ["time", "first_seen", "last_seen", "baseline_since"];
+const TIMES: [&str; 7] =
+    ["time", "first_seen", "last_seen", "baseline_since", "trained_until", "replay_from", "replay_to"];
+
+/// A finding and what it was made of.
+pub(crate) type Told<'a> = (&'a Finding, &'a Provenance);
 
 /// Writes findings to standard output. In a table they are short; otherwise they have the columns of table `findings`,
-/// and in JSON their observations are objects.
-pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Result<()> {
+/// and in JSON their observations and settings are objects.
+pub(crate) fn write(findings: &[Told<'_>], format: OutputFormat) -> anyhow::Result<()> {
     match format {
         OutputFormat::Table => {
             let batch = short(findings)?;
             output::write_batches(format, &batch.schema(), &[batch])
         }
         OutputFormat::Ndjson => {
-            findings.iter().try_for_each(|finding| line(&json(&Record::new(FINDINGS.fields, object(finding)?))?))
+            findings.iter().try_for_each(|told| line(&json(&Record::new(FINDINGS.fields, whole(told)?))?))
         }
         OutputFormat::Json => {
-            let records = findings.iter().map(|finding| Ok(Record::new(FINDINGS.fields, object(finding)?)));
+            let records = findings.iter().map(|told| Ok(Record::new(FINDINGS.fields, whole(told)?)));
             line(&json_pretty(&records.collect::<anyhow::Result<Vec<_>>>()?)?)
         }
         OutputFormat::Csv | OutputFormat::Parquet => {
@@ -37,8 +42,23 @@ pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Resu
 }
 
 /// The finding as JSON, times as RFC 3339.
-fn object(finding: &Finding) -> anyhow::Result<Map<String, Value>> {
-    let Value::Object(mut object) = serde_json::to_value(finding).context("failed to write a finding as JSON")? else {
+pub(crate) fn object(finding: &Finding) -> anyhow::Result<Map<String, Value>> {
+    with_times(finding)
+}
+
+/// The finding and what it was made of as JSON.
+fn whole((finding, provenance): &Told<'_>) -> anyhow::Result<Map<String, Value>> {
+    let mut object = object(finding)?;
+    object.extend(with_times(provenance)?);
+    if let Some(settings) = &provenance.settings {
+        let settings = serde_json::from_str(settings).context("the settings of a finding are no JSON")?;
+        object.insert("settings".to_owned(), settings);
+    }
+    Ok(object)
+}
+
+fn with_times(value: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
+    let Value::Object(mut object) = serde_json::to_value(value).context("failed to write a finding as JSON")? else {
         return Ok(Map::new());
     };
     for name in TIMES {
@@ -52,11 +72,11 @@ fn object(finding: &Finding) -> anyhow::Result<Map<String, Value>> {
 }
 
 /// What fits on a terminal.
-fn short(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
+fn short(findings: &[Told<'_>]) -> anyhow::Result<RecordBatch> {
     let texts = |value: fn(&Finding) -> String| -> ArrayRef {
-        Arc::new(findings.iter().map(|finding| Some(value(finding))).collect::<StringArray>())
+        Arc::new(findings.iter().map(|(finding, _)| Some(value(finding))).collect::<StringArray>())
     };
-    let flows: Int64Array = findings.iter().map(|finding| Some(finding.flow_count)).collect();
+    let flows: Int64Array = findings.iter().map(|(finding, _)| Some(finding.flow_count)).collect();
     Ok(RecordBatch::try_from_iter([
         ("id", texts(|finding| short_id(&finding.finding_id).to_owned())),
         ("time", texts(|finding| rfc3339(finding.time))),
@@ -68,16 +88,19 @@ fn short(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
 }
 
 /// The columns of table `findings`, but for when they were recorded.
-fn full(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
+fn full(findings: &[Told<'_>]) -> anyhow::Result<RecordBatch> {
     let schema = FINDINGS.schema();
     let indices: Vec<usize> =
         (0..schema.fields().len()).filter(|&index| schema.field(index).name() != "recorded_time").collect();
     let schema = Arc::new(schema.project(&indices)?);
     let mut decoder = ReaderBuilder::new(Arc::clone(&schema)).build_decoder()?;
-    for finding in findings {
-        let mut object = object(finding)?;
-        let observations = object.get("observations").map(Value::to_string).unwrap_or_default();
-        object.insert("observations".to_owned(), Value::from(observations));
+    for told in findings {
+        let mut object = whole(told)?;
+        for name in ["observations", "settings"] {
+            if let Some(value) = object.get_mut(name) {
+                *value = Value::from(value.to_string());
+            }
+        }
         decoder.serialize(&[object])?;
     }
     Ok(decoder.flush()?.unwrap_or_else(|| RecordBatch::new_empty(schema)))
@@ -91,7 +114,7 @@ mod tests {
 
     #[test]
     fn every_column_of_the_table_is_there() {
-        let batch = full(&[&sample()]).unwrap();
+        let batch = full(&[(&sample(), &Provenance::default())]).unwrap();
         assert_eq!(batch.num_columns() + 1, FINDINGS.fields.len());
         assert_eq!(batch.num_rows(), 1);
         assert_eq!(full(&[]).unwrap().num_rows(), 0);
@@ -99,7 +122,18 @@ mod tests {
 
     #[test]
     fn json_has_every_value_in_the_order_of_the_columns() {
-        let object = object(&sample()).unwrap();
+        let provenance = Provenance {
+            flows_version: Some(7),
+            settings: Some(r#"{"window_s":60}"#.to_owned()),
+            trained_until: Some(0),
+            made_by: Some("detect".to_owned()),
+            ..Provenance::default()
+        };
+        let object = whole(&(&sample(), &provenance)).unwrap();
+        assert_eq!(
+            (&object["settings"]["window_s"], &object["trained_until"]),
+            (&60.into(), &"1970-01-01T00:00:00Z".into())
+        );
         let text = json(&Record::new(FINDINGS.fields, object.clone())).unwrap();
         assert_eq!(serde_json::from_str::<Map<String, Value>>(&text).unwrap(), object);
         let places: Vec<_> =

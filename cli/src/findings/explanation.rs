@@ -103,13 +103,13 @@ fn field(text: &mut String, name: &str, value: &str) {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::output::steers;
     use tradewind_model::Severity;
     use tradewind_model::finding::Observation;
 
-    pub(in crate::findings) fn sample() -> Finding {
+    pub(crate) fn sample() -> Finding {
         Finding {
             finding_id: "0123456789abcdef0123".to_owned(),
             time: 1_477_914_000_000_000,

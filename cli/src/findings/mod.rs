@@ -2,8 +2,14 @@
 
 mod data;
 mod explanation;
+pub(crate) mod origin;
 mod stored;
 
-pub(crate) use data::write;
-pub(crate) use explanation::{explain, summarise};
-pub(crate) use stored::{Filter, load};
+pub(crate) use data::{object, write};
+#[cfg(test)]
+pub(crate) use explanation::tests::sample;
+pub(crate) use explanation::{explain, short_id, summarise};
+pub(crate) use stored::{Filter, Stored, find, load};
+
+/// How the title begins of a finding that was told early and that later flows explained.
+pub(crate) const WITHDRAWN: &str = "withdrawn: ";

@@ -1,12 +1,13 @@
 //! Findings read back from the lake: the newest row of each.
 
+use crate::failure::usage;
 use anyhow::{Context as _, anyhow};
-use arrow::array::{ArrayRef, AsArray as _, RecordBatch};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type};
 use futures::TryStreamExt as _;
 use tradewind_model::finding::Observation;
-use tradewind_model::{Finding, Severity};
+use tradewind_model::{Finding, Provenance, Severity};
 use tradewind_storage::Lake;
 
 /// Which findings are wanted.
@@ -27,8 +28,12 @@ pub(crate) struct Filter {
 pub(crate) struct Stored {
     /// The finding.
     pub(crate) finding: Finding,
+    /// What it was made of.
+    pub(crate) provenance: Provenance,
+    /// When it was recorded, microseconds UTC.
+    pub(crate) recorded_time: i64,
     /// Its observations as they are stored.
-    observations: String,
+    pub(crate) observations: String,
 }
 
 impl Stored {
@@ -49,6 +54,26 @@ pub(crate) async fn load(lake: &Lake, filter: &Filter) -> anyhow::Result<Vec<Sto
         read(batch, &mut findings).context("failed to read table findings")?;
     }
     Ok(findings)
+}
+
+/// The finding of this id, or the only one whose id begins so.
+///
+/// # Errors
+/// There is none, or more than one; a lake that cannot be read.
+pub(crate) async fn find(lake: &Lake, id: &str) -> anyhow::Result<Stored> {
+    if id.is_empty() {
+        return Err(usage("the id of a finding must have at least one character"));
+    }
+    let mut found = load(lake, &Filter { id_prefix: Some(id.to_owned()), ..Filter::default() }).await?;
+    let place = match found.len() {
+        0 => return Err(anyhow!("there is no finding {id}: `tradewind findings` lists them")),
+        1 => Some(0),
+        _ => found.iter().position(|stored| stored.finding.finding_id == id),
+    };
+    match place {
+        Some(place) => Ok(found.swap_remove(place)),
+        None => Err(anyhow!("{} findings begin with {id}: give more of the id", found.len())),
+    }
 }
 
 fn query(filter: &Filter) -> String {
@@ -96,7 +121,11 @@ fn read(batch: &RecordBatch, findings: &mut Vec<Stored>) -> anyhow::Result<()> {
         (number("time")?, number("first_seen")?, number("last_seen")?, number("baseline_since")?);
     let (flow_counts, window_counts, versions) =
         (number("flow_count")?, number("window_count")?, number("detector_version")?);
-    let (p_values, scores) = (float("p_value")?, float("risk_score")?);
+    let (p_values, scores, recorded) = (float("p_value")?, float("risk_score")?, number("recorded_time")?);
+    let origins = Origins {
+        numbers: [number("flows_version")?, number("trained_until")?, number("replay_from")?, number("replay_to")?],
+        texts: [text("settings")?, text("settings_hash")?, text("made_by")?],
+    };
     for row in 0..batch.num_rows() {
         let text = |column: &ArrayRef| column.as_string::<i32>().value(row).to_owned();
         let number = |column: &ArrayRef| column.as_primitive::<Int64Type>().value(row);
@@ -129,10 +158,32 @@ fn read(batch: &RecordBatch, findings: &mut Vec<Stored>) -> anyhow::Result<()> {
                 observations: parsed,
                 detector_version: i32::try_from(number(&versions)).unwrap_or_default(),
             },
+            provenance: origins.at(row),
+            recorded_time: number(&recorded),
             observations: stored,
         });
     }
     Ok(())
+}
+
+/// The columns of what findings were made of.
+struct Origins {
+    numbers: [ArrayRef; 4],
+    texts: [ArrayRef; 3],
+}
+
+impl Origins {
+    fn at(&self, row: usize) -> Provenance {
+        let [flows_version, trained_until, replay_from, replay_to] = self
+            .numbers
+            .each_ref()
+            .map(|column| column.is_valid(row).then(|| column.as_primitive::<Int64Type>().value(row)));
+        let [settings, settings_hash, made_by] = self
+            .texts
+            .each_ref()
+            .map(|column| column.is_valid(row).then(|| column.as_string::<i32>().value(row).to_owned()));
+        Provenance { flows_version, settings, settings_hash, trained_until, replay_from, replay_to, made_by }
+    }
 }
 
 #[cfg(test)]

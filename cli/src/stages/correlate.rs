@@ -6,13 +6,14 @@ use super::health::Working;
 use super::messages::FindingMessage;
 use super::snapshots::{Snapshots, generation};
 use super::{Runtime, Stop};
+use crate::findings::{WITHDRAWN, origin::of_service};
 use anyhow::Context as _;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tradewind_detect::stream::{Correlator, Output};
-use tradewind_model::{Finding, Severity};
+use tradewind_model::{Finding, Provenance, Severity};
 use tradewind_storage::Lake;
 use tradewind_transport::{
     Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Start, Subscription, TopicPartition,
@@ -59,6 +60,7 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Wo
         partitions: u32::try_from(partitions).unwrap_or(1),
         at: None,
         recorded_time: 0,
+        provenance: of_service(&runtime.settings.detect)?,
     };
     loop {
         if stop.is_set() {
@@ -91,6 +93,8 @@ struct Stage<'a> {
     partitions: u32,
     at: Option<At>,
     recorded_time: i64,
+    /// What findings are made of, but for the time since when flows were judged.
+    provenance: Provenance,
 }
 
 impl Stage<'_> {
@@ -147,7 +151,9 @@ impl Stage<'_> {
                 postcard::from_bytes(&received.record.value).context("a message of signals cannot be read")?;
             counters.signals.add(message.signals.len() as u64);
             for signal in message.signals {
-                for output in at.correlator.signal(message.partition, signal)? {
+                let outputs = at.correlator.signal(message.partition, signal)?;
+                self.provenance.replay_from = at.correlator.since();
+                for output in outputs {
                     let made = match output {
                         Output::Round(round) => {
                             let value = postcard::to_stdvec(&round).context("failed to encode a round")?;
@@ -161,11 +167,12 @@ impl Stage<'_> {
                                 let oldest = oldest.map(|finding| finding.finding_id.clone()).unwrap_or_default();
                                 at.told.remove(&oldest);
                             }
-                            Some(Self::finding(self.runtime, &mut self.recorded_time, *finding, now)?)
+                            Some(Self::finding(self.runtime, &mut self.recorded_time, *finding, &self.provenance, now)?)
                         }
                         Output::Withdrawn { finding_id } => match at.told.remove(&finding_id) {
                             Some(finding) => {
-                                Some(Self::finding(self.runtime, &mut self.recorded_time, withdrawn(finding), now)?)
+                                let (last, finding) = (&mut self.recorded_time, withdrawn(finding));
+                                Some(Self::finding(self.runtime, last, finding, &self.provenance, now)?)
                             }
                             None => None,
                         },
@@ -191,11 +198,17 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn finding(runtime: &Runtime, last: &mut i64, finding: Finding, now: i64) -> anyhow::Result<Outgoing> {
+    fn finding(
+        runtime: &Runtime,
+        last: &mut i64,
+        finding: Finding,
+        provenance: &Provenance,
+        now: i64,
+    ) -> anyhow::Result<Outgoing> {
         // Two updates of one finding must be told apart by their time.
         *last = now.max(*last + 1);
         let key = Bytes::copy_from_slice(finding.finding_id.as_bytes());
-        let message = FindingMessage { recorded_time: *last, finding };
+        let message = FindingMessage { recorded_time: *last, finding, provenance: provenance.clone() };
         let value = serde_json::to_vec(&message).context("failed to encode a finding")?;
         let record = Record { key: Some(key), headers: Vec::new(), value: value.into(), timestamp: now };
         Ok(Outgoing { to: TopicPartition::new(runtime.topics.findings.as_str(), 0), record })
@@ -217,7 +230,7 @@ impl Stage<'_> {
 
 /// A finding that was told early, and that what came later explains.
 fn withdrawn(finding: Finding) -> Finding {
-    let title = format!("withdrawn: {}", finding.title);
+    let title = format!("{WITHDRAWN}{}", finding.title);
     let uncertain = "it was told before all flows of its time were in, and these explain it".to_owned();
     Finding { severity: Severity::Informational, title, uncertain, ..finding }
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, FLOWS, Table};
-use tradewind_model::{Finding, FlowBatch};
+use tradewind_model::{Finding, FlowBatch, Provenance};
 use tradewind_normalise::{ConnectScratch, storage_order};
 use tradewind_policy::PolicyScratch;
 use tradewind_storage::sink::{OffsetRange, StreamCommit, StreamCommitted, StreamSink, TxnKey};
@@ -82,7 +82,7 @@ struct Taken {
     flows: FlowBatch,
     letters: Vec<DeadLetter>,
     coverage: Vec<Coverage>,
-    findings: Vec<(Finding, i64)>,
+    findings: Vec<(Finding, Provenance, i64)>,
     /// First offset and the one after the last, of each partition.
     ranges: BTreeMap<TopicPartition, (i64, i64)>,
 }
@@ -187,7 +187,7 @@ impl Stage<'_> {
                 _ => {
                     let message: FindingMessage =
                         serde_json::from_slice(&record.value).map_err(|error| damaged(error.into()))?;
-                    taken.findings.push((message.finding, message.recorded_time));
+                    taken.findings.push((message.finding, message.provenance, message.recorded_time));
                 }
             }
         }

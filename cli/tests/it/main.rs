@@ -11,3 +11,4 @@ mod parse;
 mod program;
 mod service;
 mod sql;
+mod verify;

@@ -190,6 +190,12 @@ impl Correlator {
         CorrelatorStatistics { entities: self.entities.entity_count() as u64, ..self.statistics }
     }
 
+    /// Start of the first window that was judged, microseconds UTC; none before the first is complete.
+    #[must_use]
+    pub fn since(&self) -> Option<i64> {
+        self.first_window.map(|window| window.saturating_mul(self.length))
+    }
+
     fn is_due(&self, window: i64) -> bool {
         self.closed.is_none_or(|closed| window > closed)
     }

@@ -56,6 +56,23 @@ fn a_flood_from_many_sources_is_found_at_its_destination() {
 }
 
 #[test]
+fn a_window_that_is_complete_closes_as_a_later_flow_would_close_it() {
+    let mut flows = takeover(31, 30);
+    let up_to_now = |close: fn(&mut Engine) -> Vec<Finding>, flows: &[Flow]| {
+        let mut engine = engine();
+        let mut findings: Vec<Finding> = flows.iter().flat_map(|flow| engine.observe(&flow.event())).collect();
+        findings.extend(close(&mut engine));
+        findings
+    };
+    let (complete, partial) = (up_to_now(Engine::complete, &flows), up_to_now(Engine::finish, &flows));
+    flows.push(Flow::new(31, 11, "service/s1", "service/s2", 8080));
+    assert!(!complete.is_empty());
+    assert_eq!(complete, up_to_now(|_| Vec::new(), &flows));
+    assert_ne!(complete, partial, "a part of a window is told as one");
+    assert_eq!(engine().complete(), []);
+}
+
+#[test]
 fn a_scan_is_found_though_nothing_answers() {
     let mut flows = quiet(40);
     flows.extend(

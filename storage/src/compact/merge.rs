@@ -3,7 +3,7 @@
 //! Streams its sources: memory holds the sources' compressed bytes, a window of decoded rows, and what is made.
 
 use crate::error::CommitError;
-use crate::reader::{StoredFile, open};
+use crate::reader::{FileRows, open};
 use crate::schema::file_fields;
 use arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, DictionaryArray, Int64Array};
 use arrow::compute::cast;
@@ -13,7 +13,6 @@ use arrow::record_batch::RecordBatch;
 use arrow::row::{Row, RowConverter, Rows, SortField};
 use futures::TryStreamExt as _;
 use object_store::ObjectStore;
-use parquet::arrow::async_reader::ParquetRecordBatchStream;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tradewind_model::field::FieldType;
@@ -122,7 +121,7 @@ impl Layout {
 /// Where the merge is in one file.
 struct Cursor {
     path: String,
-    stream: ParquetRecordBatchStream<StoredFile>,
+    stream: FileRows,
     batch: Option<RecordBatch>,
     /// Which rows of `batch` stay, when not all do.
     kept: Option<BooleanArray>,

@@ -7,13 +7,17 @@ use crate::error::QueryError;
 use crate::lake::Lake;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::{SessionConfig, SessionContext, lit};
 use futures::Stream;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use tradewind_model::field::Field;
 use tradewind_model::table::TABLES;
 
 /// The answer to a query, batch by batch.
@@ -64,7 +68,7 @@ impl Lake {
         Ok(QueryStream { inner })
     }
 
-    /// A session with the newest version of every table. Made for each question, so that an answer never mixes versions.
+    /// A session with the newest version of every table, or the one that is asked for ([`Lake::as_of`]). Made for each question, so that an answer never mixes versions.
     async fn session(&self) -> Result<SessionContext, QueryError> {
         let config = SessionConfig::new()
             .with_information_schema(true)
@@ -74,14 +78,32 @@ impl Lake {
         functions::register(&session);
         connection::register(&session);
         for table in TABLES {
-            let opened = self.table(table).await?;
+            let opened = self.seen_table(table).await?;
+            let absent = self.absent_columns(table, &opened)?;
             let provider = opened.table_provider().await.map_err(plan_error)?;
             opened
                 .update_datafusion_session(&session.state())
                 .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
+            let provider = match absent.as_slice() {
+                [] => provider as Arc<dyn TableProvider>,
+                absent => with_nulls(&session, provider, absent).map_err(plan_error)?,
+            };
             session.register_table(table.name, provider).map_err(plan_error)?;
         }
         connection::register_view(&session).await.map_err(plan_error)?;
         Ok(session)
     }
+}
+
+/// A table of an older version as this version sees it: columns that it lacks are null.
+fn with_nulls(
+    session: &SessionContext,
+    provider: Arc<dyn TableProvider>,
+    absent: &[&Field],
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    let mut frame = session.read_table(provider)?;
+    for field in absent {
+        frame = frame.with_column(field.name, lit(ScalarValue::try_new_null(&field.ty.arrow())?))?;
+    }
+    Ok(frame.into_view())
 }

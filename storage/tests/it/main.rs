@@ -7,6 +7,7 @@
     clippy::cast_possible_wrap
 )]
 
+mod columns;
 mod commit;
 mod cost;
 mod faults;

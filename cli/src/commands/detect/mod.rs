@@ -1,19 +1,23 @@
 //! `tradewind detect`: replays the flows of the lake through the detectors, in event time, and records what they find.
 
-mod replay;
-mod span;
+pub(crate) mod judge;
+pub(crate) mod replay;
+pub(crate) mod span;
 
 use crate::context::Context;
-use crate::findings::{self, Filter};
+use crate::findings::{self, Filter, origin};
 use crate::output::{OutputFormat, counted, line, note};
 use anyhow::Context as _;
 use clap::Args;
-use replay::Replayed;
-use span::{Span, Training};
+use judge::Judge;
+use span::{Extent, Span, Training};
 use std::collections::HashMap;
-use tradewind_detect::Engine;
+use std::ops::ControlFlow;
+use tradewind_detect::{FlowEvent, Settings};
+use tradewind_model::provenance::MADE_BY_DETECT;
+use tradewind_model::table::FLOWS;
 use tradewind_model::time::{self, SECOND, rfc3339};
-use tradewind_model::{Finding, Severity};
+use tradewind_model::{Finding, Provenance, Severity};
 use tradewind_storage::Lake;
 
 /// Replay the lake through the detectors and record what is not normal
@@ -23,6 +27,13 @@ use tradewind_storage::Lake;
 /// Times are RFC 3339 such as 2026-01-31T08:00:00Z, or a date.
 #[derive(Args, Debug)]
 pub(crate) struct DetectArgs {
+    #[command(flatten)]
+    pub(crate) span: SpanArgs,
+}
+
+/// What is replayed, and which part of it only teaches.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct SpanArgs {
     /// Raise no findings before this time, only learn [default: after a quarter of the time that is replayed, and at
     /// least three windows]
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
@@ -42,6 +53,8 @@ pub(crate) struct DetectArgs {
 pub(crate) struct Summary {
     /// The findings, in the order of their time.
     pub(crate) findings: Vec<Finding>,
+    /// What they were made of.
+    provenance: Provenance,
     /// How many of them the lake did not have yet, or not so.
     pub(crate) recorded: usize,
     /// Flows that were replayed.
@@ -57,7 +70,10 @@ pub(crate) fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
                 line(&findings::summarise(finding))?;
             }
         }
-        Some(format) => findings::write(&findings, format)?,
+        Some(format) => {
+            let told: Vec<_> = findings.into_iter().map(|finding| (finding, &summary.provenance)).collect();
+            findings::write(&told, format)?;
+        }
     }
     note(&summary.text());
     Ok(())
@@ -88,48 +104,68 @@ impl Summary {
 pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Summary> {
     let runtime = &context.runtime;
     let lake = runtime.block_on(Lake::open(context.lake_location()?))?;
-    let span = Span { from: args.from, to: args.to };
-    span.check()?;
-    let Some(extent) = runtime.block_on(span.extent(&lake))? else {
+    let span = args.span.span()?;
+    // What comes in while it is replayed is left to the next time.
+    let flows_version = runtime.block_on(lake.version(&FLOWS))?;
+    let replayed = runtime.block_on(lake.as_of(&FLOWS, flows_version))?.context("table flows cannot be read")?;
+    let Some(extent) = runtime.block_on(span.extent(&replayed))? else {
         note("there are no flows in this time: nothing to replay");
-        return Ok(Summary { findings: Vec::new(), recorded: 0, flows: 0 });
+        return Ok(Summary { findings: Vec::new(), provenance: Provenance::default(), recorded: 0, flows: 0 });
     };
-    let window = context.settings.detect.window_s.saturating_mul(SECOND);
-    let training = Training::of(args.train_until, &extent, window);
+    let settings = &context.settings.detect;
+    let training = args.span.training(&extent, settings);
     note(&training.text(&extent));
-    let mut engine =
-        Engine::new(context.settings.detect.clone()).context("the settings of section detect are wrong")?;
-    engine.train_until(training.until);
-    let replayed = runtime.block_on(replay::run(&lake, &span, &extent, &mut engine, context.shows_progress()))?;
-    let findings = newest(&replayed);
-    let recorded = runtime.block_on(record(&lake, &findings, context.clock.now()))?;
-    Ok(Summary { findings, recorded, flows: replayed.flows })
+    let mut judge = Judge::new(settings.clone(), Some(training.until))?;
+    let mut observe = |event: &FlowEvent<'_>| {
+        judge.observe(event);
+        ControlFlow::Continue(())
+    };
+    let shows_progress = context.shows_progress();
+    let flows = runtime.block_on(replay::run(&replayed, &span, &extent, shows_progress, &mut observe))?;
+    judge.finish();
+    let findings = judge.into_findings();
+    let provenance = Provenance {
+        flows_version: Some(flows_version),
+        trained_until: Some(training.until),
+        replay_from: Some(extent.first),
+        replay_to: Some(extent.last.saturating_add(1)),
+        made_by: Some(MADE_BY_DETECT.to_owned()),
+        ..origin::of_settings(settings)?
+    };
+    let recorded = runtime.block_on(record(&lake, &findings, &provenance, context.clock.now()))?;
+    Ok(Summary { findings, provenance, recorded, flows })
 }
 
-/// The last word on each finding, in the order of their time.
-fn newest(replayed: &Replayed) -> Vec<Finding> {
-    let mut latest: HashMap<&str, &Finding> = HashMap::new();
-    for finding in &replayed.findings {
-        latest.insert(&finding.finding_id, finding);
+impl SpanArgs {
+    /// The time that is replayed.
+    ///
+    /// # Errors
+    /// It ends before it begins.
+    pub(crate) fn span(&self) -> anyhow::Result<Span> {
+        let span = Span { from: self.from, to: self.to, ingested_before: None };
+        span.check()?;
+        Ok(span)
     }
-    let mut findings: Vec<Finding> = latest.into_values().cloned().collect();
-    findings.sort_by(|left, right| (left.time, &left.finding_id).cmp(&(right.time, &right.finding_id)));
-    findings
+
+    /// Until when it only teaches.
+    pub(crate) fn training(&self, extent: &Extent, settings: &Settings) -> Training {
+        Training::of(self.train_until, extent, settings.window_s.saturating_mul(SECOND))
+    }
 }
 
-/// Writes what the lake does not have yet. Returns how many.
-async fn record(lake: &Lake, findings: &[Finding], now: i64) -> anyhow::Result<usize> {
+/// Writes what the lake does not have yet, or not with what it is made of. Returns how many.
+async fn record(lake: &Lake, findings: &[Finding], provenance: &Provenance, now: i64) -> anyhow::Result<usize> {
     if findings.is_empty() {
         return Ok(0);
     }
     let stored = findings::load(lake, &Filter::default()).await?;
     let known: HashMap<&str, _> = stored.iter().map(|stored| (stored.finding.finding_id.as_str(), stored)).collect();
-    let fresh: Vec<Finding> = findings
-        .iter()
-        .filter(|finding| known.get(finding.finding_id.as_str()).is_none_or(|stored| !stored.says_the_same_as(finding)))
-        .cloned()
-        .collect();
-    lake.append_findings(&fresh, now).await.context("failed to record the findings")?;
+    let is_fresh = |finding: &&Finding| {
+        let stored = known.get(finding.finding_id.as_str());
+        stored.is_none_or(|stored| stored.provenance.is_unknown() || !stored.says_the_same_as(finding))
+    };
+    let fresh: Vec<Finding> = findings.iter().filter(is_fresh).cloned().collect();
+    lake.append_findings(&fresh, provenance, now).await.context("failed to record the findings")?;
     tracing::info!(findings = findings.len(), recorded = fresh.len(), time = %rfc3339(now), "findings recorded");
     Ok(fresh.len())
 }

@@ -1,4 +1,4 @@
-//! Reads flows out of the lake in the order of their time and shows each to the detectors.
+//! Reads flows out of the lake in the order of their time and shows each to whoever judges it.
 
 use super::span::{Extent, Span};
 use anyhow::{Context as _, anyhow};
@@ -7,8 +7,9 @@ use arrow::compute::cast;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64Type};
 use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use tradewind_detect::{Engine, FlowEvent};
-use tradewind_model::{Finding, Outcome};
+use std::ops::ControlFlow;
+use tradewind_detect::FlowEvent;
+use tradewind_model::Outcome;
 use tradewind_storage::Lake;
 
 /// Flows that are sorted at once: bounds the memory of a replay.
@@ -21,48 +22,40 @@ const COLUMNS: &str = "CAST(end_time AS BIGINT) AS time, src_entity, src_kind, d
                        CASE WHEN coalesce(is_lead, true) THEN bytes_in END AS bytes_in, \
                        declared_verdict, declared_rule";
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub(super) struct Replayed {
-    /// Every finding, in the order it was raised; one that went on is there again with the same id.
-    pub(super) findings: Vec<Finding>,
-    pub(super) flows: u64,
-}
-
-pub(super) async fn run(
+/// Shows the flows of a span to `observe`, until it breaks off or there are no more. Returns how many it was shown.
+///
+/// # Errors
+/// A lake that cannot be read.
+pub(crate) async fn run(
     lake: &Lake,
     span: &Span,
     extent: &Extent,
-    engine: &mut Engine,
     shows_progress: bool,
-) -> anyhow::Result<Replayed> {
+    observe: &mut (dyn FnMut(&FlowEvent<'_>) -> ControlFlow<()> + Send),
+) -> anyhow::Result<u64> {
     let progress = if shows_progress { bar(extent.flows) } else { ProgressBar::hidden() };
     tracing::debug!(?span, ?extent, "replay");
-    let mut replayed = Replayed::default();
-    for slice in Span::slices(extent, SLICE_FLOWS) {
+    let mut count = 0;
+    'slices: for slice in span.slices(extent, SLICE_FLOWS) {
         let mut flows = lake.query(&slice.query(COLUMNS)).await?;
         while let Some(batch) = flows.try_next().await? {
-            observe(&batch, engine, &mut replayed).context("failed to read table flows")?;
-            progress.set_position(replayed.flows);
+            let columns = Columns::of(&batch).context("failed to read table flows")?;
+            for row in 0..batch.num_rows() {
+                count += 1;
+                if observe(&columns.event(row)).is_break() {
+                    break 'slices;
+                }
+            }
+            progress.set_position(count);
         }
     }
-    replayed.findings.extend(engine.finish());
     progress.finish_and_clear();
-    Ok(replayed)
+    Ok(count)
 }
 
 fn bar(flows: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} flows, {eta} left");
     ProgressBar::new(flows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-fn observe(batch: &RecordBatch, engine: &mut Engine, replayed: &mut Replayed) -> anyhow::Result<()> {
-    let columns = Columns::of(batch)?;
-    for row in 0..batch.num_rows() {
-        replayed.findings.extend(engine.observe(&columns.event(row)));
-    }
-    replayed.flows += batch.num_rows() as u64;
-    Ok(())
 }
 
 /// The columns of a batch with their types.

@@ -14,24 +14,26 @@ const WINDOWS_MIN: i64 = 3;
 
 /// The time that the user wants replayed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Span {
-    pub(super) from: Option<i64>,
-    pub(super) to: Option<i64>,
+pub(crate) struct Span {
+    pub(crate) from: Option<i64>,
+    pub(crate) to: Option<i64>,
+    /// Leaves out flows that Tradewind took in at this time or later.
+    pub(crate) ingested_before: Option<i64>,
 }
 
 /// What the lake has of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
+pub(crate) struct Extent {
     /// Time of the first flow, microseconds.
-    pub(super) first: i64,
+    pub(crate) first: i64,
     /// Time of the last flow, microseconds.
-    pub(super) last: i64,
+    pub(crate) last: i64,
     /// Number of flows.
-    pub(super) flows: u64,
+    pub(crate) flows: u64,
 }
 
 impl Span {
-    pub(super) fn check(&self) -> anyhow::Result<()> {
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
         match (self.from, self.to) {
             (Some(from), Some(to)) if from >= to => {
                 Err(usage(format!("--from {} is not before --to {}", rfc3339(from), rfc3339(to))))
@@ -43,18 +45,19 @@ impl Span {
     /// The condition on flows. A flow without a sound time of its own has none in which it could be judged, and one of the
     /// year 9999 would stretch the time that is learnt from.
     fn condition(&self) -> String {
-        let bound = |operator: &str, time: Option<i64>| {
-            time.map(|time| format!(" AND end_time {operator} to_timestamp_micros({time})")).unwrap_or_default()
+        let bound = |comparison: &str, time: Option<i64>| {
+            time.map(|time| format!(" AND {comparison} to_timestamp_micros({time})")).unwrap_or_default()
         };
         format!(
-            "coalesce(time_quality, '') NOT IN ('missing', 'out_of_range'){}{}",
-            bound(">=", self.from),
-            bound("<", self.to)
+            "coalesce(time_quality, '') NOT IN ('missing', 'out_of_range'){}{}{}",
+            bound("end_time >=", self.from),
+            bound("end_time <", self.to),
+            bound("ingest_time <", self.ingested_before)
         )
     }
 
     /// First and last time and the number of flows; none when there are no flows.
-    pub(super) async fn extent(&self, lake: &Lake) -> anyhow::Result<Option<Extent>> {
+    pub(crate) async fn extent(&self, lake: &Lake) -> anyhow::Result<Option<Extent>> {
         let query = format!(
             "SELECT CAST(min(end_time) AS BIGINT), CAST(max(end_time) AS BIGINT), CAST(count(*) AS BIGINT) \
              FROM flows WHERE {}",
@@ -75,7 +78,7 @@ impl Span {
     }
 
     /// Spans that together are this one, none with many more flows than `flows_max`, as far as flows come evenly.
-    pub(super) fn slices(extent: &Extent, flows_max: u64) -> Vec<Span> {
+    pub(crate) fn slices(self, extent: &Extent, flows_max: u64) -> Vec<Span> {
         let count = i64::try_from(extent.flows.div_ceil(flows_max).max(1)).unwrap_or(i64::MAX);
         let end = extent.last.saturating_add(1);
         let width = (end.saturating_sub(extent.first) / count).max(1);
@@ -83,14 +86,14 @@ impl Span {
         let mut from = extent.first;
         while from < end {
             let to = if slices.len() as i64 + 1 == count { end } else { from.saturating_add(width).min(end) };
-            slices.push(Span { from: Some(from), to: Some(to) });
+            slices.push(Span { from: Some(from), to: Some(to), ..self });
             from = to;
         }
         slices
     }
 
     /// The query for the flows of this span in the order of their time. The order is total, so that a replay is exact.
-    pub(super) fn query(&self, columns: &str) -> String {
+    pub(crate) fn query(&self, columns: &str) -> String {
         format!(
             "SELECT {columns} FROM flows WHERE {} \
              ORDER BY end_time, src_entity, dst_entity, dst_port, position, position_offset, position_index",
@@ -101,14 +104,14 @@ impl Span {
 
 /// Until when the detectors only learn.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Training {
-    pub(super) until: i64,
+pub(crate) struct Training {
+    pub(crate) until: i64,
     /// Why then, for the user.
     why: &'static str,
 }
 
 impl Training {
-    pub(super) fn of(chosen: Option<i64>, extent: &Extent, window: i64) -> Self {
+    pub(crate) fn of(chosen: Option<i64>, extent: &Extent, window: i64) -> Self {
         // On the grid of windows: a window that is learnt in part is learnt as a whole.
         let quarter = extent.first.saturating_add(extent.last.saturating_sub(extent.first) / 4);
         let least = extent.first.saturating_add(WINDOWS_MIN.saturating_mul(window)).saturating_add(window - 1);
@@ -122,7 +125,7 @@ impl Training {
     }
 
     /// For the user, before the replay.
-    pub(super) fn text(&self, extent: &Extent) -> String {
+    pub(crate) fn text(&self, extent: &Extent) -> String {
         let flows = counted(usize::try_from(extent.flows).unwrap_or(usize::MAX), "flow", "flows");
         let (first, last, until) = (rfc3339(extent.first), rfc3339(extent.last), rfc3339(self.until));
         let why = self.why;
@@ -142,6 +145,10 @@ mod tests {
 
     const MINUTE: i64 = 60_000_000;
 
+    fn span(from: Option<i64>, to: Option<i64>) -> Span {
+        Span { from, to, ingested_before: None }
+    }
+
     fn extent(first: i64, last: i64, flows: u64) -> Extent {
         Extent { first, last, flows }
     }
@@ -149,13 +156,13 @@ mod tests {
     #[test]
     fn slices_meet_and_cover_everything() {
         for (first, last, flows) in [(0, 0, 1), (0, 99, 1000), (-5, 100, 11), (7, 8, 1_000_000), (0, 10, 0)] {
-            let slices = Span::slices(&extent(first, last, flows), 10);
+            let slices = span(None, None).slices(&extent(first, last, flows), 10);
             assert_eq!(slices.first().and_then(|slice| slice.from), Some(first));
             assert_eq!(slices.last().and_then(|slice| slice.to), Some(last + 1));
             assert!(slices.windows(2).all(|pair| pair[0].to == pair[1].from));
             assert!(slices.iter().all(|slice| slice.from < slice.to));
         }
-        assert_eq!(Span::slices(&extent(0, 99, 1000), 100).len(), 10);
+        assert_eq!(span(None, None).slices(&extent(0, 99, 1000), 100).len(), 10);
     }
 
     #[test]
@@ -169,8 +176,8 @@ mod tests {
 
     #[test]
     fn a_span_must_run_forward() {
-        assert!(Span { from: Some(2), to: Some(2) }.check().is_err());
-        assert!(Span { from: Some(1), to: Some(2) }.check().is_ok());
-        assert!(Span { from: Some(1), to: None }.check().is_ok());
+        assert!(span(Some(2), Some(2)).check().is_err());
+        assert!(span(Some(1), Some(2)).check().is_ok());
+        assert!(span(Some(1), None).check().is_ok());
     }
 }

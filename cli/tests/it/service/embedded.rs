@@ -79,6 +79,13 @@ fn a_scan_is_told_and_stored() {
     service.signal("TERM");
     service.end();
     assert_eq!(setup.number(ids), before);
+    // What the service told is what a replay of the stored flows gives.
+    let listed = setup.program.run(&["findings", "-o", "json"]);
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&listed.out).unwrap();
+    for finding in &findings {
+        let verified = setup.program.run(&["verify", finding["finding_id"].as_str().unwrap()]);
+        assert!(verified.code == 0 && verified.out.starts_with("identical: "), "{finding}: {verified:?}");
+    }
 }
 
 #[test]
