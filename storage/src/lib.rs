@@ -3,6 +3,7 @@
 //! The only crate that knows Delta and DataFusion. It knows no log format and no detector.
 
 pub mod compact;
+pub mod controls;
 mod discard;
 mod durable;
 mod encode;

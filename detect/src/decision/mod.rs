@@ -33,11 +33,11 @@ mod incidents;
 mod lord;
 mod pairs;
 mod pareto;
+mod schedule;
 mod settings;
 mod worth;
 
 pub use feedback::{Control, Suppression};
-pub use incidents::{Incident, IncidentState};
 pub use settings::{DecisionMode, DecisionSettings};
 
 use crate::report::DetectorName;
@@ -48,9 +48,11 @@ pub(crate) use habit::Habit;
 use habit::Habits;
 use incidents::Incidents;
 use lord::Lord;
+pub(crate) use schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::finding::Finding;
+pub use tradewind_model::incident::{Incident, IncidentState};
 use tradewind_model::time::{DAY, SECOND};
 use worth::{ALIKE, CLASSES, DETECTORS};
 

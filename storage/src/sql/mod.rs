@@ -7,14 +7,17 @@ use crate::error::QueryError;
 use crate::lake::Lake;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use deltalake::DeltaTable;
 use futures::Stream;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
-use tradewind_model::table::TABLES;
+use tradewind_model::table::{TABLES, Table};
 
 /// The answer to a query, batch by batch.
 pub struct QueryStream {
@@ -73,15 +76,34 @@ impl Lake {
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
         connection::register(&session);
+        let present = self.tables().await?;
         for table in TABLES {
-            let opened = self.table(table).await?;
-            let provider = opened.table_provider().await.map_err(plan_error)?;
-            opened
-                .update_datafusion_session(&session.state())
-                .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
-            session.register_table(table.name, provider).map_err(plan_error)?;
+            if present.iter().any(|present| present.name == table.name) {
+                register(&session, table, &self.table(table).await?).await?;
+            } else {
+                let empty = EmptyTable::new(table.schema());
+                session.register_table(table.name, Arc::new(empty)).map_err(plan_error)?;
+            }
         }
         connection::register_view(&session).await.map_err(plan_error)?;
         Ok(session)
     }
+
+    /// All rows of one table that was opened, by this column.
+    pub(crate) async fn scan_by(&self, table: &'static Table, opened: &DeltaTable, order: &str) -> Result<Vec<RecordBatch>, QueryError> {
+        let session = SessionContext::new();
+        register(&session, table, opened).await?;
+        let frame = session.sql(&format!("SELECT * FROM {} ORDER BY {order}", table.name)).await.map_err(plan_error)?;
+        frame.collect().await.map_err(run_error)
+    }
+}
+
+/// Makes a table that was opened known to a session.
+async fn register(session: &SessionContext, table: &Table, opened: &DeltaTable) -> Result<(), QueryError> {
+    let provider = opened.table_provider().await.map_err(plan_error)?;
+    opened
+        .update_datafusion_session(&session.state())
+        .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
+    session.register_table(table.name, provider).map_err(plan_error)?;
+    Ok(())
 }
