@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use tradewind_formats::contract::Decoded;
 use tradewind_model::flow::{END_TIME, INGEST_TIME, OBSERVER, SOURCE};
 use tradewind_model::time::MINUTE;
-use tradewind_model::{Finding, NULL_CODE};
+use tradewind_model::{Finding, Incident, NULL_CODE};
 use tradewind_storage::{Coverage, DeadLetter};
 
 /// Bytes of a message at about.
@@ -71,6 +71,14 @@ pub(crate) struct FindingMessage {
     /// When it was written, microseconds UTC; the newest row of a finding counts.
     pub(crate) recorded_time: i64,
     pub(crate) finding: Finding,
+}
+
+/// An incident, or what is newer of one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct IncidentMessage {
+    /// When it was written, microseconds UTC; the newest row of an incident counts.
+    pub(crate) recorded_time: i64,
+    pub(crate) incident: Incident,
 }
 
 /// A row of table `coverage`: a minute of one observer and format, as far as one transaction brought it.
