@@ -6,8 +6,9 @@ use anyhow::Context as _;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::json::ReaderBuilder;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
-use tradewind_model::Finding;
+use tradewind_model::{Finding, Incident};
 use tradewind_model::table::FINDINGS;
 use tradewind_model::time::rfc3339;
 
@@ -19,8 +20,7 @@ const TIMES: [&str; 4] = ["time", "first_seen", "last_seen", "baseline_since"];
 pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Result<()> {
     match format {
         OutputFormat::Table => {
-            let batch = short(findings)?;
-            output::write_batches(format, &batch.schema(), &[batch])
+            write_short(findings, &[])
         }
         OutputFormat::Ndjson => {
             findings.iter().try_for_each(|finding| line(&json(&Record::new(FINDINGS.fields, object(finding)?))?))
@@ -34,6 +34,12 @@ pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Resu
             output::write_batches(format, &batch.schema(), &[batch])
         }
     }
+}
+
+/// Writes a table of findings, each with its incident and how many findings that has.
+pub(crate) fn write_short(findings: &[&Finding], incidents: &[Incident]) -> anyhow::Result<()> {
+    let batch = short(findings, incidents)?;
+    output::write_batches(OutputFormat::Table, &batch.schema(), &[batch])
 }
 
 /// The finding as JSON, times as RFC 3339.
@@ -52,7 +58,14 @@ fn object(finding: &Finding) -> anyhow::Result<Map<String, Value>> {
 }
 
 /// What fits on a terminal.
-fn short(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
+fn short(findings: &[&Finding], incidents: &[Incident]) -> anyhow::Result<RecordBatch> {
+    let by_finding: HashMap<&str, &Incident> =
+        incidents.iter().flat_map(|one| one.findings.iter().map(move |id| (id.as_str(), one))).collect();
+    let incident = |finding: &&Finding| {
+        let incident = by_finding.get(finding.finding_id.as_str())?;
+        Some(format!("{} ({})", &incident.incident_id.get(..6)?, incident.findings.len()))
+    };
+    let incidents: StringArray = findings.iter().map(incident).collect();
     let texts = |value: fn(&Finding) -> String| -> ArrayRef {
         Arc::new(findings.iter().map(|finding| Some(value(finding))).collect::<StringArray>())
     };
@@ -62,6 +75,7 @@ fn short(findings: &[&Finding]) -> anyhow::Result<RecordBatch> {
         ("time", texts(|finding| rfc3339(finding.time))),
         ("severity", texts(|finding| finding.severity.as_str().to_owned())),
         ("flows", Arc::new(flows)),
+        ("incident", Arc::new(incidents)),
         ("entity", texts(|finding| finding.entity.clone())),
         ("title", texts(|finding| finding.title.clone())),
     ])?)

@@ -2,8 +2,10 @@
 
 mod data;
 mod explanation;
+mod incidents;
 mod stored;
 
-pub(crate) use data::write;
-pub(crate) use explanation::{explain, summarise};
+pub(crate) use data::{write, write_short};
+pub(crate) use explanation::{explain, short_id, summarise};
+pub(crate) use incidents::{beside, controls_query, incidents, incidents_query};
 pub(crate) use stored::{Filter, load};

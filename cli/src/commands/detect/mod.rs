@@ -4,16 +4,17 @@ mod replay;
 mod span;
 
 use crate::context::Context;
+use crate::feedback;
 use crate::findings::{self, Filter};
 use crate::output::{OutputFormat, counted, line, note};
 use anyhow::Context as _;
 use clap::Args;
 use replay::Replayed;
 use span::{Span, Training};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use tradewind_detect::Engine;
 use tradewind_model::time::{self, SECOND, rfc3339};
-use tradewind_model::{Finding, Severity};
+use tradewind_model::{Finding, Incident, Severity};
 use tradewind_storage::Lake;
 
 /// Replay the lake through the detectors and record what is not normal
@@ -46,6 +47,8 @@ pub(crate) struct Summary {
     pub(crate) recorded: usize,
     /// Flows that were replayed.
     pub(crate) flows: u64,
+    /// Findings that are not told, because a person accepted or dismissed them.
+    pub(crate) settled: usize,
 }
 
 pub(crate) fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
@@ -76,9 +79,13 @@ impl Summary {
             .collect();
         let severities = if by_severity.is_empty() { String::new() } else { format!(" ({})", by_severity.join(", ")) };
         format!(
-            "{}{severities}, {} new or changed; flows={}",
+            "{}{severities}, {} new or changed{}; flows={}",
             counted(self.findings.len(), "finding", "findings"),
             self.recorded,
+            match self.settled {
+                0 => String::new(),
+                settled => format!(", {settled} accepted or dismissed before"),
+            },
             self.flows
         )
     }
@@ -92,7 +99,7 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     span.check()?;
     let Some(extent) = runtime.block_on(span.extent(&lake))? else {
         note("there are no flows in this time: nothing to replay");
-        return Ok(Summary { findings: Vec::new(), recorded: 0, flows: 0 });
+        return Ok(Summary { findings: Vec::new(), recorded: 0, flows: 0, settled: 0 });
     };
     let window = context.settings.detect.window_s.saturating_mul(SECOND);
     let training = Training::of(args.train_until, &extent, window);
@@ -100,10 +107,25 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     let mut engine =
         Engine::new(context.settings.detect.clone()).context("the settings of section detect are wrong")?;
     engine.train_until(training.until);
+    if let Some(suppressions) = feedback::from_settings(&context.settings)? {
+        runtime.block_on(feedback::sync(&lake, &suppressions, context.clock.now()))?;
+    }
+    let controls = runtime.block_on(lake.controls()).context("failed to read what was said of findings")?;
+    for row in &controls.rows {
+        if !feedback::control_of(row).is_some_and(|control| engine.control(control, row.time)) {
+            note(&format!("control {} says too little, or too many wait: it was not taken in", row.control_id));
+        }
+    }
     let replayed = runtime.block_on(replay::run(&lake, &span, &extent, &mut engine, context.shows_progress()))?;
-    let findings = newest(&replayed);
+    let mut findings = newest(&replayed);
+    let words = feedback::words_on_findings(&controls.rows);
+    let found = findings.len();
+    findings.retain(|finding| !words.contains_key(finding.finding_id.as_str()));
     let recorded = runtime.block_on(record(&lake, &findings, context.clock.now()))?;
-    Ok(Summary { findings, recorded, flows: replayed.flows })
+    let incidents = newest_incidents(engine.take_incidents());
+    runtime.block_on(record_incidents(&lake, incidents, context.clock.now()))?;
+    let settled = found - findings.len();
+    Ok(Summary { findings, recorded, flows: replayed.flows, settled })
 }
 
 /// The last word on each finding, in the order of their time.
@@ -115,6 +137,25 @@ fn newest(replayed: &Replayed) -> Vec<Finding> {
     let mut findings: Vec<Finding> = latest.into_values().cloned().collect();
     findings.sort_by(|left, right| (left.time, &left.finding_id).cmp(&(right.time, &right.finding_id)));
     findings
+}
+
+/// The last word on each incident.
+fn newest_incidents(told: Vec<Incident>) -> BTreeMap<String, Incident> {
+    told.into_iter().map(|incident| (incident.incident_id.clone(), incident)).collect()
+}
+
+/// Writes the incidents that the lake does not have yet, or not so.
+async fn record_incidents(lake: &Lake, mut incidents: BTreeMap<String, Incident>, now: i64) -> anyhow::Result<()> {
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    for stored in findings::incidents(lake).await? {
+        if incidents.get(&stored.incident_id) == Some(&stored) {
+            incidents.remove(&stored.incident_id);
+        }
+    }
+    let fresh: Vec<Incident> = incidents.into_values().collect();
+    lake.append_incidents(&fresh, now).await.context("failed to record the incidents")
 }
 
 /// Writes what the lake does not have yet. Returns how many.
