@@ -65,7 +65,8 @@ impl DetectorName {
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
         // By the names of the variants, so that no list of them can be forgotten.
-        let capital = |part: &str| part.get(..1).unwrap_or_default().to_ascii_uppercase() + part.get(1..).unwrap_or_default();
+        let capital =
+            |part: &str| part.get(..1).unwrap_or_default().to_ascii_uppercase() + part.get(1..).unwrap_or_default();
         let variant: String = word.split('_').map(capital).collect();
         let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&variant);
         Self::deserialize(deserializer).ok().filter(|name| name.as_str() == word)

@@ -214,8 +214,7 @@ pub static COVERAGE: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-pub static TABLES: &[&Table] =
-    &[&FLOWS, &DEAD_LETTERS, &FINDINGS, &INCIDENTS, &CONTROLS, &IMPORTS, &COVERAGE];
+pub static TABLES: &[&Table] = &[&FLOWS, &DEAD_LETTERS, &FINDINGS, &INCIDENTS, &CONTROLS, &IMPORTS, &COVERAGE];
 
 /// Those that a lake made by an earlier version may lack.
 pub static LATER_TABLES: &[&Table] = &[&INCIDENTS, &CONTROLS];

@@ -46,7 +46,7 @@ impl Lake {
             return Ok(version.is_none().then(Controls::default));
         }
         let opened = self.table(&CONTROLS).await?;
-        let found = opened.version().and_then(|version| u64::try_from(version).ok());
+        let found = opened.version();
         if version.is_some() && found == version {
             return Ok(None);
         }
@@ -84,13 +84,14 @@ fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), Arro
     };
     let text = |name: &str| text_values(column(name)?);
     let number = |name: &str| cast(column(name)?, &DataType::Int64);
-    let (ids, actions, finding_ids, names) =
-        (text("control_id")?, text("action")?, text("finding_id")?, text("name")?);
+    let (ids, actions, finding_ids, names) = (text("control_id")?, text("action")?, text("finding_id")?, text("name")?);
     let (entities, destinations, behaviours) = (text("entity")?, text("destination")?, text("behaviour")?);
     let (authors, reasons, origins) = (text("author")?, text("reason")?, text("origin")?);
     let (recorded, times, untils, ports) =
         (number("recorded_time")?, number("time")?, number("until")?, number("port")?);
-    let unknown = |word: &Option<String>| ArrowError::ParseError(format!("`{word:?}` is not known in table controls"));
+    let unknown = |word: Option<&str>| {
+        ArrowError::ParseError(format!("`{}` is not known in table controls", word.unwrap_or_default()))
+    };
     for place in 0..batch.num_rows() {
         let number = |column: &ArrayRef| {
             let column = column.as_primitive::<Int64Type>();
@@ -102,7 +103,7 @@ fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), Arro
             control_id: ids[place].clone().unwrap_or_default(),
             recorded_time: number(&recorded).unwrap_or_default(),
             time: number(&times).unwrap_or_default(),
-            action: action.ok_or_else(|| unknown(&actions[place]))?,
+            action: action.ok_or_else(|| unknown(actions[place].as_deref()))?,
             finding_id: finding_ids[place].clone(),
             name: names[place].clone(),
             scope: Scope {
@@ -114,7 +115,7 @@ fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), Arro
             until: number(&untils),
             author: authors[place].clone().unwrap_or_default(),
             reason: reasons[place].clone(),
-            origin: origin.ok_or_else(|| unknown(&origins[place]))?,
+            origin: origin.ok_or_else(|| unknown(origins[place].as_deref()))?,
         });
     }
     Ok(())

@@ -103,12 +103,14 @@ pub(crate) fn run(args: &FindingsArgs, context: &Context) -> anyhow::Result<()> 
 /// Answers with the rows of a query.
 fn rows(lake: &Lake, query: &str, context: &Context) -> anyhow::Result<()> {
     let format = context.output.unwrap_or(OutputFormat::Table);
-    context.runtime.block_on(async {
-        let rows = lake.query(query).await?;
-        let schema = rows.schema();
-        output::write_stream(format, &schema, Box::pin(rows)).await?;
-        Ok(())
-    })
+    context.runtime.block_on(write_rows(lake, query, format))
+}
+
+async fn write_rows(lake: &Lake, query: &str, format: OutputFormat) -> anyhow::Result<()> {
+    let rows = lake.query(query).await?;
+    let schema = rows.schema();
+    output::write_stream(format, &schema, Box::pin(rows)).await?;
+    Ok(())
 }
 
 fn list(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()> {

@@ -165,8 +165,10 @@ mod tests {
         check("[[suppression\n", Err(&["s.toml:1: unclosed array table, expected `]]`"]));
         check(
             "[[suppression]]\nname = \"a\"\nuntil = 2027-01-01\nhost = \"x\"\n",
-            Err(&["s.toml:4: suppression[0].host: unknown field `host`, expected one of `name`, `entity`, `destination`, \
-                   `port`, `behaviour`, `until`, `reason`"]),
+            Err(&[
+                "s.toml:4: suppression[0].host: unknown field `host`, expected one of `name`, `entity`, `destination`, \
+                   `port`, `behaviour`, `until`, `reason`",
+            ]),
         );
         check("[[suppression]]\nname = \"a\"\n", Err(&["s.toml:1: suppression[0]: missing field `until`"]));
         check(

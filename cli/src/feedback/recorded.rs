@@ -51,14 +51,7 @@ pub(crate) fn control_of(recorded: &RecordedControl) -> Option<Control> {
             let Scope { entity, destination, port, behaviour } = recorded.scope.clone();
             // Never of everything, whatever a table was made to say.
             let until = recorded.until.filter(|_| !recorded.scope.is_everything())?;
-            Control::Suppress(Suppression {
-                name: recorded.name.clone()?,
-                entity,
-                destination,
-                port,
-                behaviour,
-                until,
-            })
+            Control::Suppress(Suppression { name: recorded.name.clone()?, entity, destination, port, behaviour, until })
         }
     })
 }

@@ -8,9 +8,9 @@ use arrow::json::ReaderBuilder;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tradewind_model::{Finding, Incident};
 use tradewind_model::table::FINDINGS;
 use tradewind_model::time::rfc3339;
+use tradewind_model::{Finding, Incident};
 
 /// Columns of table `findings` that hold times.
 const TIMES: [&str; 4] = ["time", "first_seen", "last_seen", "baseline_since"];
@@ -19,9 +19,7 @@ const TIMES: [&str; 4] = ["time", "first_seen", "last_seen", "baseline_since"];
 /// and in JSON their observations are objects.
 pub(crate) fn write(findings: &[&Finding], format: OutputFormat) -> anyhow::Result<()> {
     match format {
-        OutputFormat::Table => {
-            write_short(findings, &[])
-        }
+        OutputFormat::Table => write_short(findings, &[]),
         OutputFormat::Ndjson => {
             findings.iter().try_for_each(|finding| line(&json(&Record::new(FINDINGS.fields, object(finding)?))?))
         }

@@ -68,7 +68,8 @@ fn query(filter: &Filter) -> String {
         conditions.push(format!("(entity = {} OR ends_with(entity, {}))", literal(entity), literal(&tail)));
     }
     if filter.is_open_only {
-        let settled = "SELECT finding_id FROM controls WHERE action IN ('accept', 'dismiss') AND finding_id IS NOT NULL";
+        let settled =
+            "SELECT finding_id FROM controls WHERE action IN ('accept', 'dismiss') AND finding_id IS NOT NULL";
         conditions.push(format!("finding_id NOT IN ({settled})"));
     }
     let limit = filter.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();

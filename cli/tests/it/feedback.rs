@@ -143,10 +143,12 @@ fn a_file_of_suppressions_is_recorded_and_lifted() {
     demo.0.file("demo/tradewind.toml", format!("{config}\n[feedback]\nsuppressions = \"known.toml\"\n"));
     demo.check_refused(&["config", "check"], 64, "does not exist");
     let entity = finding["entity"].as_str().unwrap();
-    demo.0.file("demo/known.toml", format!("[[suppression]]\nname = \"a\"\nentity = \"{entity}\"\nunti = 2099-01-01\n"));
+    demo.0
+        .file("demo/known.toml", format!("[[suppression]]\nname = \"a\"\nentity = \"{entity}\"\nunti = 2099-01-01\n"));
     demo.check_refused(&["config", "check"], 64, "known.toml:4: suppression[0].unti: unknown field `unti`");
     demo.check_refused(&["detect"], 64, "known.toml:4");
-    let entry = format!("[[suppression]]\nname = \"a\"\nentity = \"{entity}\"\nuntil = 2099-01-01\nreason = \"known\"\n");
+    let entry =
+        format!("[[suppression]]\nname = \"a\"\nentity = \"{entity}\"\nuntil = 2099-01-01\nreason = \"known\"\n");
     demo.0.file("demo/known.toml", &entry);
     demo.done(&["config", "check"]);
     let grave = |finding: &Value| matches!(finding["behaviour"].as_str(), Some("chain" | "policy"));

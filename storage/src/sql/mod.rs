@@ -90,7 +90,12 @@ impl Lake {
     }
 
     /// All rows of one table that was opened, by this column.
-    pub(crate) async fn scan_by(&self, table: &'static Table, opened: &DeltaTable, order: &str) -> Result<Vec<RecordBatch>, QueryError> {
+    pub(crate) async fn scan_by(
+        &self,
+        table: &'static Table,
+        opened: &DeltaTable,
+        order: &str,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
         let session = SessionContext::new();
         register(&session, table, opened).await?;
         let frame = session.sql(&format!("SELECT * FROM {} ORDER BY {order}", table.name)).await.map_err(plan_error)?;

@@ -8,6 +8,7 @@
 )]
 
 mod commit;
+mod controls;
 mod cost;
 mod faults;
 mod query;

@@ -71,7 +71,8 @@ pub(super) struct LiftArgs {
 
 impl WhyArgs {
     fn author(&self) -> String {
-        let of_shell = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let of_shell = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var_os(name));
+        let of_shell = || of_shell().map(|name| name.to_string_lossy().into_owned());
         let given = self.author.clone().or_else(of_shell).filter(|name| !name.trim().is_empty());
         given.unwrap_or_else(|| "unknown".to_owned())
     }
@@ -178,7 +179,8 @@ pub(super) fn lift(lake: &Lake, args: &LiftArgs, context: &Context) -> anyhow::R
     let known = context.runtime.block_on(lake.controls())?;
     let Some(row) = suppression_of(&known.rows, &args.name) else {
         let names: Vec<&str> = crate::feedback::suppressions(&known.rows).into_keys().collect();
-        let names = if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        let names =
+            if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
         return Err(anyhow!("there is no suppression {}: {names}", args.name));
     };
     if row.origin == ControlOrigin::File {

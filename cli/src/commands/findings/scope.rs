@@ -47,7 +47,9 @@ pub(super) fn until(text: &str, now: i64) -> anyhow::Result<i64> {
     let count = text.get(..text.len().saturating_sub(1)).and_then(|count| count.parse::<u32>().ok());
     match count.filter(|_| unit > 0) {
         Some(count) => Ok(now.saturating_add(i64::from(count).saturating_mul(unit))),
-        None => time::parse(text).map_err(|error| usage(format!("--until: {error}; or a duration such as 12h, 30d, 2w"))),
+        None => {
+            time::parse(text).map_err(|error| usage(format!("--until: {error}; or a duration such as 12h, 30d, 2w")))
+        }
     }
 }
 
@@ -155,7 +157,8 @@ mod tests {
 
     #[test]
     fn an_entity_may_be_given_by_its_last_part() {
-        let names = BTreeSet::from(["p/a/cart".to_owned(), "p/a/db".to_owned(), "p/b/db".to_owned(), "alone".to_owned()]);
+        let names =
+            BTreeSet::from(["p/a/cart".to_owned(), "p/a/db".to_owned(), "p/b/db".to_owned(), "alone".to_owned()]);
         assert_eq!(whole("cart", &names).unwrap(), "p/a/cart");
         assert_eq!(whole("alone", &names).unwrap(), "alone");
         assert_eq!(whole("x/y", &names).unwrap(), "x/y");

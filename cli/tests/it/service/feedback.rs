@@ -5,7 +5,10 @@ use super::setup::Setup;
 fn line(minute: u32, source: u32, target: u32, action: &str) -> String {
     let start = 1_767_225_600 + u64::from(minute) * 60;
     let port = 30_000 + minute;
-    format!("2 123456789010 eni-1 10.0.0.{source} 10.0.2.{target} {port} 443 6 10 900 {start} {} {action} OK\n", start + 1)
+    format!(
+        "2 123456789010 eni-1 10.0.0.{source} 10.0.2.{target} {port} 443 6 10 900 {start} {} {action} OK\n",
+        start + 1
+    )
 }
 
 fn ordinary(minutes: std::ops::Range<u32>) -> String {
@@ -26,7 +29,8 @@ fn told(is_killed: bool) -> Vec<String> {
         let listed = setup.program.run(&["sql", "-o", "csv", query]).out;
         listed.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
     };
-    let closed = "SELECT count(*) FROM findings WHERE entity LIKE '%10.0.0.9' AND behaviour = 'scan' AND flow_count = 50";
+    let closed =
+        "SELECT count(*) FROM findings WHERE entity LIKE '%10.0.0.9' AND behaviour = 'scan' AND flow_count = 50";
     service.until("the scan is found", || setup.number(closed).is_some_and(|rows| rows > 0));
     let accepted = ids();
     for id in &accepted {
