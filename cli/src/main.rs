@@ -8,6 +8,7 @@ mod config;
 mod context;
 mod demo;
 mod failure;
+mod feedback;
 mod findings;
 mod import;
 mod logging;

@@ -1,7 +1,7 @@
 //! Flows in event-time order in, findings out: closes windows and carries what the two levels tell each other. Knows no
 //! formula of a detector and no words of a finding.
 
-use crate::decision::{Control, Decided, Incident, Suppression};
+use crate::decision::{Control, Decided, Incident, Schedule, Suppression};
 use crate::edges::{Bounds, EdgeLevel};
 use crate::entities::{EdgeScore, EntityLevel, UnitScore, WindowAt};
 use crate::event::FlowEvent;
@@ -22,6 +22,7 @@ pub struct Engine {
     first_window: Option<i64>,
     train_until: i64,
     statistics: Statistics,
+    controls: Schedule,
     /// What the open window's flows are taken in by: that of the last window's end.
     #[serde(skip)]
     common: Option<Common>,
@@ -83,6 +84,7 @@ impl Engine {
             first_window: None,
             train_until: i64::MIN,
             statistics: Statistics::default(),
+            controls: Schedule::default(),
             common: None,
             scores: None,
             incidents: Vec::new(),
@@ -123,11 +125,23 @@ impl Engine {
         std::mem::take(&mut self.incidents)
     }
 
-    /// Takes in what a person says of findings. It holds from the next window that closes.
-    pub fn control(&mut self, control: Control) {
-        let time = self.open_window.unwrap_or(0).saturating_mul(self.length);
-        let ended = self.entities.control(control, time);
-        self.incidents.extend(ended);
+    /// Takes in what a person says of findings. It holds from the first window that begins at this event time (microseconds
+    /// UTC) or later: an earlier time than that of the open window for at once, and then from the window's close on. False:
+    /// too many wait for their time, and this one was not taken in.
+    pub fn control(&mut self, control: Control, time: i64) -> bool {
+        let is_taken = self.controls.add(control, time);
+        self.take_controls();
+        is_taken
+    }
+
+    /// Takes in the controls whose time has come.
+    fn take_controls(&mut self) {
+        let Some(open) = self.open_window else { return };
+        let start = open.saturating_mul(self.length);
+        for control in self.controls.take_due(start) {
+            let ended = self.entities.control(control, start);
+            self.incidents.extend(ended);
+        }
     }
 
     /// How many findings were decided about, and how.
@@ -162,7 +176,9 @@ impl Engine {
             Some(open) if index > open => self.close(open, false),
             _ => Vec::new(),
         };
-        self.open_window = Some(index);
+        if self.open_window.replace(index) != Some(index) {
+            self.take_controls();
+        }
         self.first_window.get_or_insert(index);
         let at = self.at(index, false);
         let common = match self.common {

@@ -60,6 +60,17 @@ impl DetectorName {
             Self::Policy => "policy",
         }
     }
+
+    /// The detector of a word, if it is one.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        // By the names of the variants, so that no list of them can be forgotten.
+        let capital =
+            |part: &str| part.get(..1).unwrap_or_default().to_ascii_uppercase() + part.get(1..).unwrap_or_default();
+        let variant: String = word.split('_').map(capital).collect();
+        let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&variant);
+        Self::deserialize(deserializer).ok().filter(|name| name.as_str() == word)
+    }
 }
 
 /// What one edge did in one window.
@@ -331,4 +342,20 @@ pub struct Contact {
     pub is_new: bool,
     /// What the flow counts for: how it ended, its bytes, its time.
     pub counts: EdgeCounts,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_back() {
+        use DetectorName::{Carry, Chain, Denied, Failed, Flood, Policy, Transfer};
+        for name in [Transfer, Denied, Failed, Carry, Chain, Flood, Policy] {
+            assert_eq!(DetectorName::from_word(name.as_str()), Some(name));
+        }
+        for word in ["", "Chain", "chains", "_", "é"] {
+            assert_eq!(DetectorName::from_word(word), None, "{word}");
+        }
+    }
 }

@@ -129,6 +129,55 @@ pub static FINDINGS: Table = Table {
     ],
 };
 
+/// Incidents.
+pub static INCIDENTS: Table = Table {
+    name: "incidents",
+    meaning: "Findings that belong together. A later row of one `incident_id` replaces the earlier.",
+    partition: None,
+    fields: &[
+        column("incident_id", Text, false, "Hash of its first finding's id: the same after a replay."),
+        column("recorded_time", Timestamp, false, "When this row was written."),
+        column(
+            "state",
+            Text,
+            false,
+            "open, resolved (nothing was added for some time), dismissed (all its findings were dismissed or accepted).",
+        ),
+        column("opened", Timestamp, false, "When its first finding was decided, in event time."),
+        column("updated", Timestamp, false, "When something was added last, in event time."),
+        column("resolved", Timestamp, true, "When it ended, in event time."),
+        column("severity", Text, false, "The highest severity of its findings."),
+        column("title", Text, false, "The title of the gravest of its findings."),
+        column("finding_count", Int64, false, "How many findings it has."),
+        column("findings", Text, false, "Ids of its findings in the order in which they were told, as JSON."),
+        column("entities", Text, false, "Entities that acted, at most 256, as JSON."),
+        column("flow_count", Int64, false, "Flows that its findings cover."),
+    ],
+};
+
+/// What people say of findings.
+pub static CONTROLS: Table = Table {
+    name: "controls",
+    meaning: "What people, or the file of suppressions, said of findings, by whom, when and why. Rows are never changed.",
+    partition: None,
+    fields: &[
+        column("control_id", Text, false, "Hash of the rest of the row."),
+        column("recorded_time", Timestamp, false, "When it was said."),
+        column("time", Timestamp, false, "Event time from which it holds."),
+        column("action", Text, false, "accept, dismiss, suppress, lift."),
+        column("finding_id", Text, true, "The finding it is about; of a suppression the one that it was made from."),
+        column("name", Text, true, "Name of the suppression."),
+        column("entity", Text, true, "Scope of a suppression: the entity that acts. Null: any."),
+        column("destination", Text, true, "Scope: the entity that is reached. Null: any."),
+        column("port", Int32, true, "Scope: the port that is reached. Null: any."),
+        column("behaviour", Text, true, "Scope: the behaviour. Null: any."),
+        column("until", Timestamp, true, "When a suppression ends by itself, in event time."),
+        column("author", Text, false, "Who said it."),
+        column("reason", Text, true, "Why."),
+        column("origin", Text, false, "command, or file: the file of suppressions."),
+    ],
+};
+
 /// The import ledger.
 pub static IMPORTS: Table = Table {
     name: "imports",
@@ -193,4 +242,7 @@ pub static COVERAGE: Table = Table {
 };
 
 /// Every table, in the order of the reference.
-pub static TABLES: &[&Table] = &[&FLOWS, &DEAD_LETTERS, &FINDINGS, &IMPORTS, &COVERAGE];
+pub static TABLES: &[&Table] = &[&FLOWS, &DEAD_LETTERS, &FINDINGS, &INCIDENTS, &CONTROLS, &IMPORTS, &COVERAGE];
+
+/// Those that a lake made by an earlier version may lack.
+pub static LATER_TABLES: &[&Table] = &[&INCIDENTS, &CONTROLS];

@@ -14,7 +14,7 @@ use futures::TryStreamExt as _;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore as _, ObjectStoreExt as _};
 use std::collections::{HashMap, HashSet};
-use tradewind_model::table::{TABLES, Table};
+use tradewind_model::table::Table;
 use tradewind_model::time::{DAY, HOUR, date_text};
 
 /// How often a commit is tried against other writers that win.
@@ -72,7 +72,7 @@ impl Lake {
     /// A table that cannot be read or written. What was done before stays done.
     pub async fn expire(&self, options: &ExpireOptions) -> Result<ExpireReport, CommitError> {
         let mut report = ExpireReport::default();
-        for table in TABLES {
+        for table in self.tables().await? {
             let mut done = TableExpired { table: table.name, ..TableExpired::default() };
             if let Some(before) = options.before_day.filter(|_| table.partition.is_some()) {
                 self.expire_days(table, before, options.dry_run, &mut done).await?;

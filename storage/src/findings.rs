@@ -1,4 +1,4 @@
-//! Findings into the lake.
+//! Findings, incidents and what is said of them, into the lake.
 
 use crate::error::CommitError;
 use crate::lake::Lake;
@@ -7,8 +7,8 @@ use crate::write::stage_rows;
 use deltalake::kernel::Action;
 use deltalake::kernel::transaction::CommitBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
-use tradewind_model::table::FINDINGS;
-use tradewind_model::{Finding, Provenance};
+use tradewind_model::table::{FINDINGS, INCIDENTS, Table};
+use tradewind_model::{Finding, Incident, Provenance};
 
 impl Lake {
     /// Appends findings that were all made of the same. A later row of one id replaces an earlier one for readers: they take the row with the newest
@@ -22,13 +22,27 @@ impl Lake {
         provenance: &Provenance,
         recorded_time: i64,
     ) -> Result<(), CommitError> {
-        if findings.is_empty() {
+        self.append_rows(&FINDINGS, findings.iter().map(|finding| row(finding, provenance, recorded_time)).collect())
+            .await
+    }
+
+    /// Appends incidents, in the same way.
+    ///
+    /// # Errors
+    /// The lake cannot be written.
+    pub async fn append_incidents(&self, incidents: &[Incident], recorded_time: i64) -> Result<(), CommitError> {
+        self.append_rows(&INCIDENTS, incidents.iter().map(|incident| incident_row(incident, recorded_time)).collect())
+            .await
+    }
+
+    /// Adds rows to a small table, in one commit; makes the table first where an earlier version made the lake.
+    pub(crate) async fn append_rows(&self, table: &'static Table, rows: Vec<Vec<Cell>>) -> Result<(), CommitError> {
+        if rows.is_empty() {
             return Ok(());
         }
-        let table = &FINDINGS;
         let failed = |source| CommitError::Commit { table: table.name, source: Box::new(source) };
-        let rows = findings.iter().map(|finding| row(finding, provenance, recorded_time)).collect();
         let batches = partitioned(table, rows).map_err(|source| CommitError::Layout { table: table.name, source })?;
+        self.create(table).await?;
         let opened = self.with_all_columns(table, self.table(table).await?).await?;
         let files = stage_rows(&*opened.log_store().object_store(None), table, batches).await?;
         let now = self.now();
@@ -42,6 +56,24 @@ impl Lake {
             .map_err(failed)?;
         Ok(())
     }
+}
+
+pub(crate) fn incident_row(incident: &Incident, recorded_time: i64) -> Vec<Cell> {
+    let json = |texts: &[&String]| serde_json::to_string(texts).expect("texts are JSON");
+    vec![
+        incident.incident_id.as_str().into(),
+        recorded_time.into(),
+        incident.state.as_str().into(),
+        incident.opened.into(),
+        incident.updated.into(),
+        incident.resolved.into(),
+        incident.severity.as_str().into(),
+        incident.title.as_str().into(),
+        i64::try_from(incident.findings.len()).unwrap_or(i64::MAX).into(),
+        json(&incident.findings.iter().collect::<Vec<_>>()).into(),
+        json(&incident.entities.iter().collect::<Vec<_>>()).into(),
+        incident.flow_count.into(),
+    ]
 }
 
 pub(crate) fn row(finding: &Finding, provenance: &Provenance, recorded_time: i64) -> Vec<Cell> {

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 use tokio::sync::OnceCell;
 use tradewind_model::Clock;
-use tradewind_model::table::{DEAD_LETTERS, FLOWS, TABLES, Table};
+use tradewind_model::table::{DEAD_LETTERS, FLOWS, LATER_TABLES, TABLES, Table};
 
 /// A folder of Delta tables. Cheap to clone.
 #[derive(Clone)]
@@ -109,6 +109,18 @@ impl Lake {
         Ok(false)
     }
 
+    /// The tables that are there: all, but in a lake that was made by an earlier version and not written since.
+    pub(crate) async fn tables(&self) -> Result<Vec<&'static Table>, LakeError> {
+        let mut found = Vec::new();
+        for table in TABLES {
+            let is_later = LATER_TABLES.iter().any(|later| later.name == table.name);
+            if !is_later || self.has_commits(table).await? {
+                found.push(*table);
+            }
+        }
+        Ok(found)
+    }
+
     fn at(location: LakeLocation) -> Result<Self, LakeError> {
         Ok(Self {
             location: location.absolute()?,
@@ -173,7 +185,7 @@ impl Lake {
         Ok(opened)
     }
 
-    async fn create(&self, table: &'static Table) -> Result<(), LakeError> {
+    pub(crate) async fn create(&self, table: &'static Table) -> Result<(), LakeError> {
         if self.has_commits(table).await?
             && let Ok(existing) = self.table(table).await
         {

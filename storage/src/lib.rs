@@ -4,6 +4,7 @@
 
 mod columns;
 pub mod compact;
+pub mod controls;
 mod discard;
 mod durable;
 mod encode;

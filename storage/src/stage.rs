@@ -7,8 +7,8 @@ use crate::import_rows::{coverage_rows, dead_letter_rows};
 use crate::lake::Lake;
 use crate::rows::{Cell, partitioned};
 use crate::write::{StagedFile, stage_rows};
-use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, Table};
-use tradewind_model::{Finding, Provenance};
+use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, INCIDENTS, Table};
+use tradewind_model::{Finding, Incident, Provenance};
 
 impl Lake {
     /// Writes rows of `dead_letters`, one file for each day.
@@ -38,6 +38,15 @@ impl Lake {
     ) -> Result<Vec<StagedFile>, CommitError> {
         let row = |(finding, provenance, time): &(Finding, Provenance, i64)| findings::row(finding, provenance, *time);
         self.stage(&FINDINGS, findings.iter().map(row).collect()).await
+    }
+
+    /// Writes rows of `incidents`, in the same way.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub async fn stage_incidents(&self, incidents: &[(Incident, i64)]) -> Result<Vec<StagedFile>, CommitError> {
+        let row = |(incident, time): &(Incident, i64)| findings::incident_row(incident, *time);
+        self.stage(&INCIDENTS, incidents.iter().map(row).collect()).await
     }
 
     async fn stage(&self, table: &'static Table, rows: Vec<Vec<Cell>>) -> Result<Vec<StagedFile>, CommitError> {

@@ -5,7 +5,7 @@ use crate::files::{self, ListedFile};
 use crate::lake::Lake;
 use crate::logs::{self, Logged};
 use std::collections::BTreeMap;
-use tradewind_model::table::{TABLES, Table};
+use tradewind_model::table::Table;
 
 /// Rows below which a file counts as small.
 const SMALL_ROWS: i64 = 1 << 18;
@@ -54,7 +54,7 @@ impl Lake {
     /// A table that cannot be read.
     pub async fn status(&self) -> Result<LakeStatus, CommitError> {
         let mut status = LakeStatus::default();
-        for table in TABLES {
+        for table in self.tables().await? {
             status.tables.push(self.table_status(table).await?);
         }
         Ok(status)

@@ -17,7 +17,7 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
-use tradewind_model::table::{FLOWS, TABLES, Table};
+use tradewind_model::table::{FLOWS, Table};
 use tradewind_model::time::date_text;
 
 /// How many files are looked at at once.
@@ -66,7 +66,7 @@ impl Lake {
     /// A log that cannot be read. Damaged and missing data files are problems, not errors.
     pub async fn verify(&self, options: &VerifyOptions) -> Result<VerifyReport, CommitError> {
         let mut report = VerifyReport::default();
-        for table in TABLES {
+        for table in self.tables().await? {
             self.verify_files(table, &mut report).await?;
             self.verify_ranges(table, &mut report).await?;
         }

@@ -25,7 +25,7 @@ enum Action {
         #[arg(long)]
         default: bool,
     },
-    /// Check a configuration file, and the inventory and policy it names: every fault is told, with its line
+    /// Check a configuration file, and the inventory, policy and suppressions it names: every fault is told, with its line
     Check {
         /// The file [default: the one that other commands would read]
         file: Option<PathBuf>,
@@ -45,6 +45,7 @@ pub(crate) fn run(args: ConfigArgs, global: &GlobalArgs) -> anyhow::Result<()> {
             let loaded = config::load(&Sources::of_process(&global))?;
             crate::normaliser::from_settings(&loaded.settings)?;
             crate::policy::from_settings(&loaded.settings)?;
+            crate::feedback::from_settings(&loaded.settings)?;
             match loaded.file {
                 Some(file) => line(&format!("{}: no faults", file.display())),
                 None => line("no configuration file: the defaults are in force"),

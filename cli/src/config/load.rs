@@ -16,6 +16,7 @@ const PATHS: &[&str] = &[
     "lake.path",
     "inventory.file",
     "policy.path",
+    "feedback.suppressions",
     "transport.path",
     "transport.kafka.ca_file",
     "transport.kafka.certificate_file",
@@ -330,7 +331,7 @@ mod tests {
             "[lake]\nfolder = \"x\"\n\n[log]\nlevel = 3\nformat = \"xml\"\n\n[lgo]\n",
             "the configuration has 4 faults\n  \
              tradewind.toml:2: lake.folder: unknown field `folder`, expected `path` or `options`\n  \
-             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `run`, `transport`, `store`, `detection`, `telemetry`, `source`, `topic`, `log`\n  \
+             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `feedback`, `run`, `transport`, `store`, `detection`, `telemetry`, `source`, `topic`, `log`\n  \
              tradewind.toml:6: log.format: unknown variant `xml`, expected `text` or `json`\n  \
              tradewind.toml:5: log.level: invalid type: integer `3`, expected a string",
         );

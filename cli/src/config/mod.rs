@@ -33,6 +33,7 @@ pub(crate) struct Settings {
     pub(crate) connect: tradewind_normalise::ConnectSettings,
     pub(crate) policy: PolicySettings,
     pub(crate) detect: tradewind_detect::Settings,
+    pub(crate) feedback: FeedbackSettings,
     pub(crate) run: RunSettings,
     pub(crate) transport: TransportSettings,
     pub(crate) store: StoreSettings,
@@ -85,6 +86,21 @@ impl PolicySettings {
     /// The file or folder, if there is one.
     pub(crate) fn path(&self) -> Option<&Path> {
         Some(self.path.as_path()).filter(|path| !path.as_os_str().is_empty())
+    }
+}
+
+/// Section `feedback`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FeedbackSettings {
+    /// Empty: there is none.
+    suppressions: PathBuf,
+}
+
+impl FeedbackSettings {
+    /// The file of suppressions, if there is one.
+    pub(crate) fn suppressions(&self) -> Option<&Path> {
+        Some(self.suppressions.as_path()).filter(|file| !file.as_os_str().is_empty())
     }
 }
 

@@ -7,10 +7,11 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::json::ReaderBuilder;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
 use std::sync::Arc;
 use tradewind_model::table::FINDINGS;
 use tradewind_model::time::rfc3339;
-use tradewind_model::{Finding, Provenance};
+use tradewind_model::{Finding, Incident, Provenance};
 
 /// Columns of table `findings` that hold times.
 const TIMES: [&str; 7] =
@@ -23,10 +24,7 @@ pub(crate) type Told<'a> = (&'a Finding, &'a Provenance);
 /// and in JSON their observations and settings are objects.
 pub(crate) fn write(findings: &[Told<'_>], format: OutputFormat) -> anyhow::Result<()> {
     match format {
-        OutputFormat::Table => {
-            let batch = short(findings)?;
-            output::write_batches(format, &batch.schema(), &[batch])
-        }
+        OutputFormat::Table => write_short(findings, &[]),
         OutputFormat::Ndjson => {
             findings.iter().try_for_each(|told| line(&json(&Record::new(FINDINGS.fields, whole(told)?))?))
         }
@@ -39,6 +37,12 @@ pub(crate) fn write(findings: &[Told<'_>], format: OutputFormat) -> anyhow::Resu
             output::write_batches(format, &batch.schema(), &[batch])
         }
     }
+}
+
+/// Writes a table of findings, each with its incident and how many findings that has.
+pub(crate) fn write_short(findings: &[Told<'_>], incidents: &[Incident]) -> anyhow::Result<()> {
+    let batch = short(findings, incidents)?;
+    output::write_batches(OutputFormat::Table, &batch.schema(), &[batch])
 }
 
 /// The finding as JSON, times as RFC 3339.
@@ -72,7 +76,14 @@ fn with_times(value: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
 }
 
 /// What fits on a terminal.
-fn short(findings: &[Told<'_>]) -> anyhow::Result<RecordBatch> {
+fn short(findings: &[Told<'_>], incidents: &[Incident]) -> anyhow::Result<RecordBatch> {
+    let by_finding: HashMap<&str, &Incident> =
+        incidents.iter().flat_map(|one| one.findings.iter().map(move |id| (id.as_str(), one))).collect();
+    let incident = |(finding, _): &Told<'_>| {
+        let incident = by_finding.get(finding.finding_id.as_str())?;
+        Some(format!("{} ({})", &incident.incident_id.get(..6)?, incident.findings.len()))
+    };
+    let incidents: StringArray = findings.iter().map(incident).collect();
     let texts = |value: fn(&Finding) -> String| -> ArrayRef {
         Arc::new(findings.iter().map(|(finding, _)| Some(value(finding))).collect::<StringArray>())
     };
@@ -82,6 +93,7 @@ fn short(findings: &[Told<'_>]) -> anyhow::Result<RecordBatch> {
         ("time", texts(|finding| rfc3339(finding.time))),
         ("severity", texts(|finding| finding.severity.as_str().to_owned())),
         ("flows", Arc::new(flows)),
+        ("incident", Arc::new(incidents)),
         ("entity", texts(|finding| finding.entity.clone())),
         ("title", texts(|finding| finding.title.clone())),
     ])?)

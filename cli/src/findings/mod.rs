@@ -2,13 +2,15 @@
 
 mod data;
 mod explanation;
+mod incidents;
 pub(crate) mod origin;
 mod stored;
 
-pub(crate) use data::{object, write};
+pub(crate) use data::{object, write, write_short};
 #[cfg(test)]
 pub(crate) use explanation::tests::sample;
 pub(crate) use explanation::{explain, short_id, summarise};
+pub(crate) use incidents::{beside, controls_query, incidents, incidents_query};
 pub(crate) use stored::{Filter, Stored, find, load};
 
 /// How the title begins of a finding that was told early and that later flows explained.

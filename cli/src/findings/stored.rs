@@ -21,6 +21,8 @@ pub(crate) struct Filter {
     pub(crate) entity: Option<String>,
     /// At most so many, the newest.
     pub(crate) limit: Option<usize>,
+    /// Without those that were accepted or dismissed.
+    pub(crate) is_open_only: bool,
 }
 
 /// A finding as it is in the lake.
@@ -89,6 +91,11 @@ fn query(filter: &Filter) -> String {
     if let Some(entity) = &filter.entity {
         let tail = format!("/{entity}");
         conditions.push(format!("(entity = {} OR ends_with(entity, {}))", literal(entity), literal(&tail)));
+    }
+    if filter.is_open_only {
+        let settled =
+            "SELECT finding_id FROM controls WHERE action IN ('accept', 'dismiss') AND finding_id IS NOT NULL";
+        conditions.push(format!("finding_id NOT IN ({settled})"));
     }
     let limit = filter.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
     format!(
@@ -197,11 +204,13 @@ mod tests {
             severity_min: Some(Severity::High),
             entity: Some("cart".to_owned()),
             limit: Some(5),
+            is_open_only: true,
         };
         let query = query(&filter);
         assert!(query.contains("starts_with(finding_id, 'a''b')"), "{query}");
         assert!(query.contains("severity IN ('high', 'critical')"), "{query}");
         assert!(query.contains("(entity = 'cart' OR ends_with(entity, '/cart'))"), "{query}");
+        assert!(query.contains("finding_id NOT IN (SELECT"), "{query}");
         assert!(query.ends_with("LIMIT 5"), "{query}");
     }
 }

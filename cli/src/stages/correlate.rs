@@ -1,11 +1,14 @@
-//! Stage `correlate`: signals of all partitions in, findings and rounds out. One at a time in the whole system: the topic of
-//! signals has one partition.
+//! Stage `correlate`: signals of all partitions in, findings, incidents and rounds out. One at a time in the whole system: the
+//! topic of signals has one partition. What people say of findings is put among the signals, and taken in only from there, so
+//! that it comes at the same place again after a restart.
 
+use super::controls::{self, Applied, Mailbox};
 use super::detect::{Signals, is_of, record};
 use super::health::Working;
-use super::messages::FindingMessage;
+use super::messages::{FindingMessage, IncidentMessage};
 use super::snapshots::{Snapshots, generation};
 use super::{Runtime, Stop};
+use crate::feedback;
 use crate::findings::{WITHDRAWN, origin::of_service};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -13,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tradewind_detect::stream::{Correlator, Output};
-use tradewind_model::{Finding, Provenance, Severity};
+use tradewind_model::{Finding, Incident, Provenance, RecordedControl, Severity};
 use tradewind_storage::Lake;
 use tradewind_transport::{
     Batch, Consumer, Event, Inputs, Outgoing, Producer, Record, Start, Subscription, TopicPartition,
@@ -36,6 +39,7 @@ struct State {
     told: BTreeMap<String, Finding>,
     /// Of the last finding: where the clock goes back, what comes is still later.
     recorded_time: i64,
+    applied: Applied,
 }
 
 /// Runs until it is told to stop.
@@ -52,6 +56,9 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Wo
         member: member.to_owned(),
         topics: vec![runtime.topics.signals.clone()],
     })?;
+    if let Some(suppressions) = &runtime.suppressions {
+        runtime.handle.block_on(feedback::sync(&lake, suppressions, runtime.clock.now()))?;
+    }
     let mut stage = Stage {
         runtime,
         producer: runtime.log.producer(&runtime.producer("correlate", member))?,
@@ -61,6 +68,8 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Wo
         at: None,
         recorded_time: 0,
         provenance: of_service(&runtime.settings.detect)?,
+        mailbox: Mailbox::new(&lake, &runtime.handle),
+        lake: lake.clone(),
     };
     loop {
         if stop.is_set() {
@@ -79,10 +88,40 @@ struct At {
     correlator: Correlator,
     signals: i64,
     told: BTreeMap<String, Finding>,
+    applied: Applied,
     /// What was made of signals before this one is in the log already.
     committed: i64,
     snapshot: Instant,
     has_changed: bool,
+}
+
+impl At {
+    /// Takes in what was said of findings, once.
+    fn control(&mut self, record: &Record) -> anyhow::Result<()> {
+        let said: RecordedControl =
+            serde_json::from_slice(&record.value).context("a control among the signals cannot be read")?;
+        if !self.applied.insert(&said) {
+            return Ok(());
+        }
+        let (action, id) = (said.action.as_str(), &said.control_id);
+        let is_taken = feedback::control_of(&said).is_some_and(|control| self.correlator.control(control, said.time));
+        if is_taken {
+            tracing::info!(action, control = %id, "taken in");
+        } else {
+            tracing::warn!(action, control = %id, "not taken in: it says too little, or too many wait for their time");
+        }
+        Ok(())
+    }
+
+    /// Keeps a finding that was told, for the case that it is withdrawn.
+    fn remember(&mut self, finding: &Finding) {
+        self.told.insert(finding.finding_id.clone(), finding.clone());
+        if self.told.len() > REMEMBERED_MAX {
+            let oldest = self.told.values().min_by_key(|finding| finding.last_seen);
+            let oldest = oldest.map(|finding| finding.finding_id.clone()).unwrap_or_default();
+            self.told.remove(&oldest);
+        }
+    }
 }
 
 struct Stage<'a> {
@@ -95,6 +134,8 @@ struct Stage<'a> {
     recorded_time: i64,
     /// What findings are made of, but for the time since when flows were judged.
     provenance: Provenance,
+    mailbox: Mailbox,
+    lake: Lake,
 }
 
 impl Stage<'_> {
@@ -106,11 +147,14 @@ impl Stage<'_> {
                     let at = self.restore(&partition)?;
                     consumer.seek(&partition, Start::At(at.signals))?;
                     self.at = Some(at);
+                    // What was brought to another one may not have come so far.
+                    self.mailbox = Mailbox::new(&self.lake, &self.runtime.handle);
                 }
             }
             Event::Revoked(_) => self.at = None,
             Event::Idle => {}
         }
+        self.bring_controls()?;
         self.snapshot(Duration::from_secs(self.runtime.settings.detection.snapshot_s));
         let failed = self.snapshots.ended(&self.runtime.health, STAGE).iter().any(|ended| ended.written.is_none());
         if let Some(at) = self.at.as_mut().filter(|_| failed) {
@@ -126,16 +170,34 @@ impl Stage<'_> {
         let committed = committed.first().copied().flatten().unwrap_or(first);
         let settings = &self.runtime.settings.detect;
         let stored: Option<State> = self.snapshots.get(STAGE)?;
-        let (correlator, signals, told) = match stored {
+        let (correlator, signals, told, applied) = match stored {
             Some(state) => {
                 let correlator = state.correlator.resume(settings, self.partitions, i64::MIN)?;
                 tracing::info!(signals = state.signals, committed, "detection goes on from a snapshot");
                 self.recorded_time = self.recorded_time.max(state.recorded_time);
-                (correlator, state.signals.max(first), state.told)
+                (correlator, state.signals.max(first), state.told, state.applied)
             }
-            None => (Correlator::new(settings.clone(), self.partitions, i64::MIN)?, first, BTreeMap::new()),
+            None => {
+                let correlator = Correlator::new(settings.clone(), self.partitions, i64::MIN)?;
+                (correlator, first, BTreeMap::new(), Applied::default())
+            }
         };
-        Ok(At { correlator, signals, told, committed, snapshot: Instant::now(), has_changed: false })
+        Ok(At { correlator, signals, told, applied, committed, snapshot: Instant::now(), has_changed: false })
+    }
+
+    /// Puts what was said of findings among the signals. What is there twice, because this was killed in between, counts once.
+    fn bring_controls(&mut self) -> anyhow::Result<()> {
+        let Some(at) = &self.at else { return Ok(()) };
+        let now = self.runtime.clock.now();
+        let mut outgoing = Vec::new();
+        for control in self.mailbox.take(&at.applied) {
+            let to = TopicPartition::new(self.runtime.topics.signals.as_str(), 0);
+            outgoing.push(Outgoing { to, record: controls::record(&control, now)? });
+        }
+        if !outgoing.is_empty() {
+            self.producer.write(outgoing, None)?;
+        }
+        Ok(())
     }
 
     fn take(&mut self, consumer: &dyn Consumer, batch: &Batch) -> anyhow::Result<()> {
@@ -144,46 +206,45 @@ impl Stage<'_> {
         let mut outgoing = Vec::new();
         let counters = &self.runtime.counters.correlate;
         for received in batch.records.iter().filter(|received| received.offset >= at.signals) {
-            if !is_of(&received.record, &self.generation) {
-                continue;
-            }
-            let message: Signals =
-                postcard::from_bytes(&received.record.value).context("a message of signals cannot be read")?;
-            counters.signals.add(message.signals.len() as u64);
-            for signal in message.signals {
-                let outputs = at.correlator.signal(message.partition, signal)?;
-                self.provenance.replay_from = at.correlator.since();
-                for output in outputs {
-                    let made = match output {
-                        Output::Round(round) => {
-                            let value = postcard::to_stdvec(&round).context("failed to encode a round")?;
-                            let to = TopicPartition::new(self.runtime.topics.rounds.as_str(), 0);
-                            Some(Outgoing { to, record: record(value, &self.generation, now) })
-                        }
-                        Output::Finding(finding) => {
-                            at.told.insert(finding.finding_id.clone(), (*finding).clone());
-                            if at.told.len() > REMEMBERED_MAX {
-                                let oldest = at.told.values().min_by_key(|finding| finding.last_seen);
-                                let oldest = oldest.map(|finding| finding.finding_id.clone()).unwrap_or_default();
-                                at.told.remove(&oldest);
+            let mut made = Vec::new();
+            if controls::is_control(&received.record) {
+                at.control(&received.record)?;
+            } else if is_of(&received.record, &self.generation) {
+                let message: Signals =
+                    postcard::from_bytes(&received.record.value).context("a message of signals cannot be read")?;
+                counters.signals.add(message.signals.len() as u64);
+                for signal in message.signals {
+                    let outputs = at.correlator.signal(message.partition, signal)?;
+                    self.provenance.replay_from = at.correlator.since();
+                    for output in outputs {
+                        match output {
+                            Output::Round(round) => {
+                                let value = postcard::to_stdvec(&round).context("failed to encode a round")?;
+                                let to = TopicPartition::new(self.runtime.topics.rounds.as_str(), 0);
+                                made.push(Outgoing { to, record: record(value, &self.generation, now) });
                             }
-                            Some(Self::finding(self.runtime, &mut self.recorded_time, *finding, &self.provenance, now)?)
-                        }
-                        Output::Withdrawn { finding_id } => match at.told.remove(&finding_id) {
-                            Some(finding) => {
-                                let (last, finding) = (&mut self.recorded_time, withdrawn(finding));
-                                Some(Self::finding(self.runtime, last, finding, &self.provenance, now)?)
+                            Output::Finding(finding) => {
+                                at.remember(&finding);
+                                let last = &mut self.recorded_time;
+                                made.push(Self::finding(self.runtime, last, *finding, &self.provenance, now)?);
                             }
-                            None => None,
-                        },
-                    };
-                    // What was committed before is there already, exactly so.
-                    outgoing.extend(made.filter(|_| received.offset >= at.committed));
+                            Output::Withdrawn { finding_id } => {
+                                if let Some(finding) = at.told.remove(&finding_id) {
+                                    let (last, finding) = (&mut self.recorded_time, withdrawn(finding));
+                                    made.push(Self::finding(self.runtime, last, finding, &self.provenance, now)?);
+                                }
+                            }
+                        }
+                    }
                 }
             }
-        }
-        for incident in at.correlator.take_incidents() {
-            tracing::debug!(incident = incident.incident_id, state = ?incident.state, findings = incident.findings.len(), "incident");
+            for incident in at.correlator.take_incidents() {
+                made.push(Self::incident(self.runtime, &mut self.recorded_time, incident, now)?);
+            }
+            // What was committed before is there already, exactly so.
+            if received.offset >= at.committed {
+                outgoing.extend(made);
+            }
         }
         at.signals = batch.next;
         at.has_changed = true;
@@ -214,14 +275,23 @@ impl Stage<'_> {
         Ok(Outgoing { to: TopicPartition::new(runtime.topics.findings.as_str(), 0), record })
     }
 
+    fn incident(runtime: &Runtime, last: &mut i64, incident: Incident, now: i64) -> anyhow::Result<Outgoing> {
+        *last = now.max(*last + 1);
+        let key = Bytes::copy_from_slice(incident.incident_id.as_bytes());
+        let message = IncidentMessage { recorded_time: *last, incident };
+        let value = serde_json::to_vec(&message).context("failed to encode an incident")?;
+        let record = Record { key: Some(key), headers: Vec::new(), value: value.into(), timestamp: now };
+        Ok(Outgoing { to: TopicPartition::new(runtime.topics.incidents.as_str(), 0), record })
+    }
+
     /// Begins to write a snapshot where one is due.
     fn snapshot(&mut self, every: Duration) {
         let is_writing = self.snapshots.is_writing();
         let is_due = |at: &&mut At| at.has_changed && at.snapshot.elapsed() >= every && !is_writing;
         let Some(at) = self.at.as_mut().filter(is_due) else { return };
         let recorded_time = self.recorded_time;
-        let state =
-            State { correlator: at.correlator.clone(), signals: at.signals, told: at.told.clone(), recorded_time };
+        let (correlator, told, applied) = (at.correlator.clone(), at.told.clone(), at.applied.clone());
+        let state = State { correlator, signals: at.signals, told, recorded_time, applied };
         self.snapshots.begin(STAGE, at.signals, &state, tracing::Span::none());
         at.snapshot = Instant::now();
         at.has_changed = false;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use tradewind_formats::contract::Decoded;
 use tradewind_model::flow::{END_TIME, INGEST_TIME, OBSERVER, SOURCE};
 use tradewind_model::time::MINUTE;
-use tradewind_model::{Finding, NULL_CODE, Provenance};
+use tradewind_model::{Finding, Incident, NULL_CODE, Provenance};
 use tradewind_storage::{Coverage, DeadLetter};
 
 /// Bytes of a message at about.
@@ -74,6 +74,14 @@ pub(crate) struct FindingMessage {
     /// What it was made of; nothing in messages of older versions.
     #[serde(default)]
     pub(crate) provenance: Provenance,
+}
+
+/// An incident, or what is newer of one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct IncidentMessage {
+    /// When it was written, microseconds UTC; the newest row of an incident counts.
+    pub(crate) recorded_time: i64,
+    pub(crate) incident: Incident,
 }
 
 /// A row of table `coverage`: a minute of one observer and format, as far as one transaction brought it.

@@ -5,6 +5,7 @@
 //! error that may pass. It holds nothing that is not committed or can be made again.
 
 mod collect;
+mod controls;
 mod correlate;
 mod counters;
 mod detect;
@@ -28,6 +29,7 @@ pub(crate) use supervise::{Stage, run};
 
 use crate::config::Settings;
 use crate::context::Context;
+use crate::feedback::FileSuppression;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,6 +54,8 @@ pub(crate) struct Runtime {
     pub(crate) handle: Handle,
     pub(crate) normaliser: Normaliser,
     pub(crate) policy: Option<PolicySet>,
+    /// The file of suppressions, where there is one.
+    pub(crate) suppressions: Option<Vec<FileSuppression>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) health: Arc<Health>,
     /// Name of this process among those that run the same stages.
@@ -62,7 +66,7 @@ impl Runtime {
     /// Makes what stages need, and touches neither the log nor the lake.
     ///
     /// # Errors
-    /// An inventory or a policy that cannot be read.
+    /// An inventory, a policy or suppressions that cannot be read.
     pub(crate) fn new(context: &Context, log: Arc<dyn Log>) -> anyhow::Result<Self> {
         let settings = context.settings.clone();
         Ok(Self {
@@ -72,6 +76,7 @@ impl Runtime {
             handle: context.runtime.handle().clone(),
             normaliser: crate::normaliser::from_settings(&settings)?,
             policy: crate::policy::from_settings(&settings)?,
+            suppressions: crate::feedback::from_settings(&settings)?,
             counters: Arc::default(),
             health: Arc::default(),
             instance: settings.run.instance.clone(),
@@ -103,6 +108,7 @@ impl Runtime {
                     topics.dead_letters.clone(),
                     topics.coverage.clone(),
                     topics.findings.clone(),
+                    topics.incidents.clone(),
                 ],
             ),
             (self.group("detect"), vec![topics.flows.clone()]),

@@ -1,8 +1,8 @@
-//! Stage `store`: flows, dead letters, coverage and findings into the lake, each record once. What was committed is known
+//! Stage `store`: flows, dead letters, coverage, findings and incidents into the lake, each record once. What was committed is known
 //! from the lake alone; the offsets of the group are for displays of lag.
 
 use super::health::Working;
-use super::messages::{CoverageRow, DeadLetterRow, FindingMessage};
+use super::messages::{CoverageRow, DeadLetterRow, FindingMessage, IncidentMessage};
 use super::tell::needs_person;
 use super::{Runtime, Stop};
 use crate::memory::Memory;
@@ -10,8 +10,8 @@ use anyhow::{Context as _, bail};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, FLOWS, Table};
-use tradewind_model::{Finding, FlowBatch, Provenance};
+use tradewind_model::table::{COVERAGE, DEAD_LETTERS, FINDINGS, FLOWS, INCIDENTS, Table};
+use tradewind_model::{Finding, FlowBatch, Incident, Provenance};
 use tradewind_normalise::{ConnectScratch, storage_order};
 use tradewind_policy::PolicyScratch;
 use tradewind_storage::sink::{OffsetRange, StreamCommit, StreamCommitted, StreamSink, TxnKey};
@@ -39,6 +39,7 @@ pub(super) fn run(runtime: &Runtime, member: &str, stop: &Stop, working: &mut Wo
         (&topics.dead_letters, &DEAD_LETTERS),
         (&topics.coverage, &COVERAGE),
         (&topics.findings, &FINDINGS),
+        (&topics.incidents, &INCIDENTS),
     ] {
         let sink = runtime.handle.block_on(lake.stream_sink(table))?;
         sinks.insert(Arc::<str>::from(topic.as_str()), Sink { table, sink });
@@ -83,6 +84,7 @@ struct Taken {
     letters: Vec<DeadLetter>,
     coverage: Vec<Coverage>,
     findings: Vec<(Finding, Provenance, i64)>,
+    incidents: Vec<(Incident, i64)>,
     /// First offset and the one after the last, of each partition.
     ranges: BTreeMap<TopicPartition, (i64, i64)>,
 }
@@ -123,7 +125,8 @@ impl Stage<'_> {
             }
             Event::Idle => {}
         }
-        let small = self.taken.letters.len() + self.taken.coverage.len() + self.taken.findings.len();
+        let taken = &self.taken;
+        let small = taken.letters.len() + taken.coverage.len() + taken.findings.len() + taken.incidents.len();
         let is_full = self.taken.flows.len() >= settings.rows_max
             || self.taken.flows.text_bytes() >= TEXT_BYTES_MAX
             || small >= SMALL_ROWS_MAX;
@@ -183,6 +186,11 @@ impl Stage<'_> {
                     let rows: Vec<CoverageRow> =
                         serde_json::from_slice(&record.value).map_err(|error| damaged(error.into()))?;
                     taken.coverage.extend(rows.into_iter().map(CoverageRow::into_coverage));
+                }
+                topic if topic == topics.incidents => {
+                    let message: IncidentMessage =
+                        serde_json::from_slice(&record.value).map_err(|error| damaged(error.into()))?;
+                    taken.incidents.push((message.incident, message.recorded_time));
                 }
                 _ => {
                     let message: FindingMessage =
@@ -268,6 +276,8 @@ impl Stage<'_> {
         staged.push((topics.coverage.as_str().into(), coverage));
         let findings = handle.block_on(self.lake.stage_findings(&taken.findings))?;
         staged.push((topics.findings.as_str().into(), findings));
+        let incidents = handle.block_on(self.lake.stage_incidents(&taken.incidents))?;
+        staged.push((topics.incidents.as_str().into(), incidents));
         Ok(staged)
     }
 }

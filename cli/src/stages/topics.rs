@@ -22,6 +22,8 @@ pub(crate) struct Topics {
     pub(crate) rounds: String,
     /// Findings.
     pub(crate) findings: String,
+    /// Incidents.
+    pub(crate) incidents: String,
     /// How far collectors are; compacted.
     pub(crate) checkpoints: String,
 }
@@ -37,6 +39,7 @@ impl Topics {
             signals: name("signals"),
             rounds: name("rounds"),
             findings: name("findings"),
+            incidents: name("incidents"),
             checkpoints: name("checkpoints"),
         }
     }
@@ -62,6 +65,7 @@ impl Topics {
             spec(&self.signals, 1, short),
             spec(&self.rounds, 1, short),
             spec(&self.findings, 1, data),
+            spec(&self.incidents, 1, data),
             spec(&self.checkpoints, 1, Cleanup::Compact),
         ]
     }

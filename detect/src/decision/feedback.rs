@@ -1,11 +1,11 @@
-//! What people say of findings: accepted, dismissed, suppressed. It comes as messages, in the order of a log, and takes
-//! effect from the next window that closes.
+//! What people say of findings: accepted, dismissed, suppressed. Each holds from a
+//! time of events on, which [`super::schedule`] waits for.
 
 use serde::{Deserialize, Serialize};
 
 /// One word of a person, or of a file that was reviewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "action", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Control {
     /// It is as it should be: from now on it is this entity's habit, and what was held back from learning is learnt.
     Accept {

@@ -5,49 +5,12 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use tradewind_model::finding::{Finding, Severity};
+use tradewind_model::{Finding, Incident, IncidentState};
 
 /// Entities and destinations that an incident knows at most.
 const MEMBERS_MAX: usize = 256;
 /// Open incidents at most; the one that is longest quiet ends first.
 const OPEN_MAX: usize = 4096;
-
-/// Where an incident stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum IncidentState {
-    /// It goes on.
-    Open,
-    /// Nothing was added for some time.
-    Resolved,
-    /// A person dismissed or accepted all its findings.
-    Dismissed,
-}
-
-/// Findings that belong together.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Incident {
-    /// Hash of its first finding's id: a replay makes the same.
-    pub incident_id: String,
-    /// Where it stands.
-    pub state: IncidentState,
-    /// When its first finding was decided, microseconds UTC.
-    pub opened: i64,
-    /// When something was added last, microseconds UTC.
-    pub updated: i64,
-    /// When it ended, microseconds UTC.
-    pub resolved: Option<i64>,
-    /// The highest severity of its findings.
-    pub severity: Severity,
-    /// The title of the gravest of its findings.
-    pub title: String,
-    /// Ids of its findings, in the order in which they were told.
-    pub findings: Vec<String>,
-    /// Entities that acted, at most 256.
-    pub entities: BTreeSet<String>,
-    /// Flows that its findings cover.
-    pub flow_count: i64,
-}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {

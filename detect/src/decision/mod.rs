@@ -34,11 +34,11 @@ mod incidents;
 mod lord;
 mod pairs;
 mod pareto;
+mod schedule;
 mod settings;
 mod worth;
 
 pub use feedback::{Control, Suppression};
-pub use incidents::{Incident, IncidentState};
 pub use settings::{DecisionMode, DecisionSettings};
 
 use crate::numbered::Numbered;
@@ -51,9 +51,11 @@ pub(crate) use habit::Habit;
 use habit::Habits;
 use incidents::Incidents;
 use lord::Lord;
+pub(crate) use schedule::Schedule;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::finding::Finding;
+pub use tradewind_model::incident::{Incident, IncidentState};
 use tradewind_model::time::{DAY, SECOND};
 use worth::{ALIKE, CLASSES, DETECTORS};
 

@@ -191,7 +191,8 @@ impl Open {
     fn told(&self, network: &Network, source: u32) -> Finding {
         let mut finding = self.finding(network, source);
         if let Some(name) = &self.overruled {
-            let note = format!("suppression {name} would hide it, but does not hide what is this grave");
+            let note =
+                format!("suppression {name} covers it, but chains and breaches of the policy are told nevertheless");
             if !finding.uncertain.is_empty() {
                 finding.uncertain.push_str("; ");
             }

@@ -3,7 +3,7 @@
 
 use super::fingerprint;
 use super::messages::{Output, Round, Signal, StreamError};
-use crate::decision::{Control, Decided, Incident, Suppression};
+use crate::decision::{Control, Decided, Incident, Schedule, Suppression};
 use crate::entities::{EntityLevel, WindowAt};
 use crate::report::{Common, Exchange, Report};
 use crate::settings::{Settings, SettingsError};
@@ -32,6 +32,7 @@ pub struct Correlator {
     closed: Option<i64>,
     hurried: i64,
     statistics: CorrelatorStatistics,
+    controls: Schedule,
     /// Incidents that were not taken yet.
     incidents: Vec<Incident>,
 }
@@ -84,6 +85,7 @@ impl Correlator {
             closed: None,
             hurried: i64::MIN,
             statistics: CorrelatorStatistics::default(),
+            controls: Schedule::default(),
             incidents: Vec::new(),
         })
     }
@@ -158,12 +160,24 @@ impl Correlator {
         Ok(out)
     }
 
-    /// Takes in what a person says of findings. It holds from the next window that closes, and so has to come at the same
-    /// place among the signals again after a restart: it belongs into their log.
-    pub fn control(&mut self, control: Control) {
-        let time = self.closed.map_or(0, |closed| closed.saturating_add(1)).saturating_mul(self.length);
-        let ended = self.entities.control(control, time);
-        self.incidents.extend(ended);
+    /// Takes in what a person says of findings. It holds from the first window that begins at this event time (microseconds
+    /// UTC) or later, and has to come at the same place among the signals again after a restart: it belongs into their log.
+    /// False: too many wait for their time, and this one was not taken in.
+    pub fn control(&mut self, control: Control, time: i64) -> bool {
+        let is_taken = self.controls.add(control, time);
+        if let Some(closed) = self.closed {
+            self.take_controls(closed.saturating_add(1));
+        }
+        is_taken
+    }
+
+    /// Takes in the controls whose time has come when this window begins.
+    fn take_controls(&mut self, window: i64) {
+        let start = window.saturating_mul(self.length);
+        for control in self.controls.take_due(start) {
+            let ended = self.entities.control(control, start);
+            self.incidents.extend(ended);
+        }
     }
 
     /// Incidents that were opened, changed or ended since the last call, in that order; of one that is here more than once the
@@ -263,6 +277,8 @@ impl Correlator {
     fn close(&mut self, window: i64, common: &Common, out: &mut Vec<Output>) {
         let reports: Vec<Report> = self.reports.remove(&window).unwrap_or_default().into_values().collect();
         let at = self.at(window);
+        // Windows without events between the last one and this one have none to take them in.
+        self.take_controls(window);
         let settled = self.entities.settle(&at, &reports);
         let closed = self.entities.close(&at, common, reports);
         self.incidents.extend(closed.incidents);
@@ -287,6 +303,7 @@ impl Correlator {
         });
         out.push(Output::Round(Round::Closed { window, feedback }));
         self.closed = Some(window);
+        self.take_controls(window.saturating_add(1));
         self.phase = Phase::Gathering;
         self.exchanges = self.exchanges.split_off(&window.saturating_add(1));
         self.reports = self.reports.split_off(&window.saturating_add(1));

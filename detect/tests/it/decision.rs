@@ -93,15 +93,15 @@ fn suppressed_and_dismissed_is_silent_and_lifted_is_not() {
     let suppress = Control::Suppress(suppression.clone());
     let (engine, findings) = run(flows(), |engine, window| {
         if window == 5 {
-            engine.control(suppress.clone());
+            assert!(engine.control(suppress.clone(), START));
         }
     });
     assert_eq!(entities(&findings), BTreeSet::from(["service/c2"]));
     assert!(engine.decided().suppressed > 0);
     assert_eq!(engine.suppressions(), std::slice::from_ref(&suppression));
     let (_, findings) = run(flows(), |engine, window| match window {
-        5 => engine.control(suppress.clone()),
-        8 => engine.control(Control::Lift { name: String::from("audit") }),
+        0 => assert!(engine.control(suppress.clone(), START + 5 * WINDOW)),
+        8 => assert!(engine.control(Control::Lift { name: String::from("audit") }, START)),
         _ => (),
     });
     assert_eq!(entities(&findings), BTreeSet::from(["service/c1", "service/c2"]));
@@ -116,12 +116,33 @@ fn a_dismissed_finding_ends_its_incident() {
     let ids: BTreeSet<String> = findings.iter().map(|finding| finding.finding_id.clone()).collect();
     let (mut engine, _) = run(flows, |engine, window| {
         if window == 20 {
-            ids.iter().for_each(|id| engine.control(Control::Dismiss { finding_id: id.clone() }));
-            engine.control(Control::Dismiss { finding_id: String::from("nobody's") });
+            ids.iter().for_each(|id| assert!(engine.control(Control::Dismiss { finding_id: id.clone() }, START)));
+            assert!(engine.control(Control::Dismiss { finding_id: String::from("nobody's") }, START));
         }
     });
     let ended = engine.take_incidents();
     assert!(ended.iter().any(|incident| incident.state == IncidentState::Dismissed), "{ended:?}");
+}
+
+#[test]
+fn what_is_said_waits_for_its_time() {
+    let mut flows = quiet(0..60);
+    (10..20).for_each(|window| flows.extend(search(window, "service/c1")));
+    let (_, findings) = run(flows.clone(), |_, _| ());
+    let first = findings.first().unwrap().clone();
+    let later = findings.iter().filter(|finding| finding.finding_id == first.finding_id).count();
+    assert!(later > 1, "{findings:?}");
+    // It is said before anything of it was seen, as in a replay.
+    let accept = Control::Accept { finding_id: first.finding_id.clone() };
+    let (_, accepted) = run(flows, |engine, window| {
+        if window == 0 {
+            assert!(engine.control(accept.clone(), first.time.max(first.last_seen)));
+        }
+    });
+    assert!(!accepted.is_empty());
+    // Its window told of it at once, and at its close; the later ones do not.
+    let is_first = |finding: &Finding| finding.finding_id == first.finding_id && finding.window_count == 1;
+    assert!(accepted.iter().all(is_first), "{:?}", entities(&accepted));
 }
 
 #[test]

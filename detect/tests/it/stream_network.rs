@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use tradewind_detect::edges::virtual_shard;
 use tradewind_detect::stream::{Correlator, Output, Partition, Round, Signal};
-use tradewind_detect::{Engine, Settings};
+use tradewind_detect::{Control, Engine, Settings};
 use tradewind_model::{Finding, Outcome};
 
 /// Findings by id: the last word on each.
@@ -68,7 +68,12 @@ pub(crate) fn eventful(seed: u64) -> Vec<Flow> {
 }
 
 /// What one engine finds in the flows in the order of time, the last window closed by a later one.
-pub(crate) fn oracle(mut flows: Vec<Flow>, options: Run) -> Last {
+pub(crate) fn oracle(flows: Vec<Flow>, options: Run) -> Last {
+    oracle_told(flows, options, &[])
+}
+
+/// The same, where this is said, each from a time on.
+pub(crate) fn oracle_told(mut flows: Vec<Flow>, options: Run, controls: &[(Control, i64)]) -> Last {
     let order = |flow: &Flow| {
         let is = |outcome| i64::from(flow.outcome == outcome) * flow.count;
         let answered = is(Outcome::Allowed) + is(Outcome::Unknown);
@@ -82,6 +87,7 @@ pub(crate) fn oracle(mut flows: Vec<Flow>, options: Run) -> Last {
     flows.push(last);
     let mut engine = Engine::new(settings(options)).unwrap();
     engine.train_until(options.train_until);
+    assert!(controls.iter().all(|(control, time)| engine.control(control.clone(), *time)));
     let findings = flows.iter().flat_map(|flow| engine.observe(&flow.event()));
     findings.map(|finding| (finding.finding_id.clone(), finding)).collect()
 }
@@ -204,13 +210,19 @@ pub(crate) struct Ran {
 
 /// Runs a correlator and a partition per log until nothing is left to do.
 pub(crate) fn run(logs: &[Vec<Entry>], options: Run) -> Ran {
+    run_told(logs, options, &[])
+}
+
+/// The same, where this is said, each from a time on.
+pub(crate) fn run_told(logs: &[Vec<Entry>], options: Run, controls: &[(Control, i64)]) -> Ran {
     let mut random = Random(options.seed);
     let settings = settings(options);
     let count = logs.len();
     let mut partitions: Vec<Running<Partition>> =
         (0..count).map(|_| Running::new(Partition::new(&settings, options.held_max).unwrap(), 2)).collect();
     let topics = if options.is_one_log { 1 } else { count };
-    let correlator = Correlator::new(settings, count as u32, options.train_until).unwrap();
+    let mut correlator = Correlator::new(settings, count as u32, options.train_until).unwrap();
+    assert!(controls.iter().all(|(control, time)| correlator.control(control.clone(), *time)));
     let mut correlator = Running::new(correlator, topics);
     let mut signals: Vec<Vec<(u32, Signal)>> = vec![Vec::new(); topics];
     let mut rounds: Vec<Round> = Vec::new();

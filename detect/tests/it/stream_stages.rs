@@ -1,8 +1,9 @@
 //! Detection as two stages over logs finds what one engine finds, however the inputs interleave and whatever is killed.
 
 use crate::simulation::{Flow, Random, START, WINDOW, quiet};
-use crate::stream_network::{Entry, Last, Ran, Run, eventful, logs, oracle, run};
+use crate::stream_network::{Entry, Last, Ran, Run, eventful, logs, oracle, oracle_told, run, run_told};
 use tradewind_detect::stream::{Output, Round};
+use tradewind_detect::{Control, Suppression};
 use tradewind_model::Finding;
 
 const RUN: Run = Run {
@@ -92,6 +93,42 @@ fn killed_stages_find_the_same() {
 #[ignore = "takes minutes"]
 fn killed_stages_find_the_same_again_and_again() {
     check_killed(1000..1300);
+}
+
+/// One finding is accepted, one dismissed, and so on in turn; and one entity is not to be heard of for some time.
+fn words(found: &Last) -> Vec<(Control, i64)> {
+    let said = found.values().step_by(2).enumerate().map(|(place, finding)| {
+        let finding_id = finding.finding_id.clone();
+        let control = if place % 2 == 0 { Control::Accept { finding_id } } else { Control::Dismiss { finding_id } };
+        (control, finding.time)
+    });
+    let mut said: Vec<(Control, i64)> = said.collect();
+    let noisy = found.values().find(|finding| finding.behaviour == "scan").unwrap();
+    let suppression = Suppression {
+        name: String::from("noisy"),
+        entity: Some(noisy.entity.clone()),
+        destination: None,
+        port: None,
+        behaviour: None,
+        until: noisy.last_seen + 3 * WINDOW,
+    };
+    said.push((Control::Suppress(suppression), noisy.first_seen));
+    said
+}
+
+#[test]
+fn what_is_said_counts_the_same() {
+    for (seed, partitions, kills) in [(31, 1, 0), (32, 4, 0), (33, 4, 40), (34, 16, 40)] {
+        let flows = eventful(seed);
+        let undisturbed = oracle(flows.clone(), i64::MIN, AMPLE);
+        let said = words(&undisturbed);
+        let expected = oracle_told(flows.clone(), i64::MIN, AMPLE, &said);
+        assert!(expected != undisturbed && !expected.is_empty(), "it changes something, and not all");
+        let logs = logs(&flows, partitions, 2, LATENESS, &mut Random(seed));
+        let ran = run_told(&logs, Run { seed, kills, ..RUN }, &said);
+        same(&ran.last, &expected, &format!("{partitions} partitions, {kills}"));
+        assert!(kills == 0 || ran.kills > 5);
+    }
 }
 
 #[test]

@@ -28,7 +28,7 @@ use parquet::arrow::ArrowWriter;
 use plan::{FileInfo, Group, Limits};
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use tradewind_model::table::{FLOWS, TABLES, Table};
+use tradewind_model::table::{FLOWS, Table};
 
 /// How often a commit is tried against other writers that win.
 const ATTEMPTS_MAX: usize = 200;
@@ -100,7 +100,7 @@ impl Lake {
         should_stop: &(dyn Fn() -> bool + Send + Sync),
     ) -> Result<CompactReport, CommitError> {
         let mut report = CompactReport::default();
-        for table in TABLES {
+        for table in self.tables().await? {
             let mut compaction = Compaction::open(self, table, options).await?;
             let ended = compaction.run(should_stop, &mut report).await;
             if compaction.done.groups + compaction.done.conflicts + compaction.done.skipped > 0 {

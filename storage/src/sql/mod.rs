@@ -9,16 +9,18 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{SessionConfig, SessionContext, lit};
+use deltalake::DeltaTable;
 use futures::Stream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tradewind_model::field::Field;
-use tradewind_model::table::TABLES;
+use tradewind_model::table::{TABLES, Table};
 
 /// The answer to a query, batch by batch.
 pub struct QueryStream {
@@ -77,22 +79,52 @@ impl Lake {
         let session = SessionContext::new_with_config(config);
         functions::register(&session);
         connection::register(&session);
+        let present = self.tables().await?;
         for table in TABLES {
-            let opened = self.seen_table(table).await?;
-            let absent = self.absent_columns(table, &opened)?;
-            let provider = opened.table_provider().await.map_err(plan_error)?;
-            opened
-                .update_datafusion_session(&session.state())
-                .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
-            let provider = match absent.as_slice() {
-                [] => provider as Arc<dyn TableProvider>,
-                absent => with_nulls(&session, provider, absent).map_err(plan_error)?,
-            };
-            session.register_table(table.name, provider).map_err(plan_error)?;
+            if present.iter().any(|present| present.name == table.name) {
+                let opened = self.seen_table(table).await?;
+                let absent = self.absent_columns(table, &opened)?;
+                register(&session, table, &opened, &absent).await?;
+            } else {
+                let empty = EmptyTable::new(table.schema());
+                session.register_table(table.name, Arc::new(empty)).map_err(plan_error)?;
+            }
         }
         connection::register_view(&session).await.map_err(plan_error)?;
         Ok(session)
     }
+
+    /// All rows of one table that was opened, by this column.
+    pub(crate) async fn scan_by(
+        &self,
+        table: &'static Table,
+        opened: &DeltaTable,
+        order: &str,
+    ) -> Result<Vec<RecordBatch>, QueryError> {
+        let session = SessionContext::new();
+        register(&session, table, opened, &self.absent_columns(table, opened)?).await?;
+        let frame = session.sql(&format!("SELECT * FROM {} ORDER BY {order}", table.name)).await.map_err(plan_error)?;
+        frame.collect().await.map_err(run_error)
+    }
+}
+
+/// Makes a table that was opened known to a session.
+async fn register(
+    session: &SessionContext,
+    table: &Table,
+    opened: &DeltaTable,
+    absent: &[&Field],
+) -> Result<(), QueryError> {
+    let provider = opened.table_provider().await.map_err(plan_error)?;
+    opened
+        .update_datafusion_session(&session.state())
+        .map_err(|error| plan_error(DataFusionError::External(Box::new(error))))?;
+    let provider = match absent {
+        [] => provider as Arc<dyn TableProvider>,
+        absent => with_nulls(session, provider, absent).map_err(plan_error)?,
+    };
+    session.register_table(table.name, provider).map_err(plan_error)?;
+    Ok(())
 }
 
 /// A table of an older version as this version sees it: columns that it lacks are null.

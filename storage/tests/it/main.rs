@@ -9,6 +9,7 @@
 
 mod columns;
 mod commit;
+mod controls;
 mod cost;
 mod faults;
 mod query;

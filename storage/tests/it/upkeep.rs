@@ -275,7 +275,7 @@ async fn status_says_what_is_there() {
     assert_eq!(stream.iter().map(|(_, version)| **version).collect::<Vec<_>>(), [6000]);
     assert_eq!(
         status.tables.iter().map(|table| table.table).collect::<Vec<_>>(),
-        ["flows", "dead_letters", "findings", "imports", "coverage"]
+        ["flows", "dead_letters", "findings", "incidents", "controls", "imports", "coverage"]
     );
 }
 

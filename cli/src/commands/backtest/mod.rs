@@ -54,6 +54,9 @@ pub(crate) fn run(args: &BacktestArgs, context: &Context) -> anyhow::Result<()> 
     note(&training.text(&extent));
     let mut before = Judge::new(current.clone(), Some(training.until))?;
     let mut after = Judge::new(wanted.clone(), Some(training.until))?;
+    let controls = runtime.block_on(lake.controls())?;
+    before.control(&controls.rows);
+    after.control(&controls.rows);
     let mut observe = |event: &FlowEvent<'_>| {
         before.observe(event);
         after.observe(event);

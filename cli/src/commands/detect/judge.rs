@@ -1,9 +1,11 @@
 //! One engine over replayed flows, and the last word on each finding it raised. Not where flows come from.
 
+use crate::feedback;
+use crate::output::note;
 use anyhow::Context as _;
 use std::collections::HashMap;
 use tradewind_detect::{Engine, FlowEvent, Settings};
-use tradewind_model::Finding;
+use tradewind_model::{Finding, Incident, RecordedControl};
 
 /// The detectors with some settings, and what they found.
 #[derive(Debug)]
@@ -23,6 +25,20 @@ impl Judge {
             engine.train_until(until);
         }
         Ok(Self { engine, findings: HashMap::new() })
+    }
+
+    /// Takes in what people said, each from the time on from which it holds. To be called before the first flow.
+    pub(crate) fn control(&mut self, rows: &[RecordedControl]) {
+        for row in rows {
+            if !feedback::control_of(row).is_some_and(|control| self.engine.control(control, row.time)) {
+                note(&format!("control {} says too little, or too many wait: it was not taken in", row.control_id));
+            }
+        }
+    }
+
+    /// Incidents so far: of one that is there more than once the last counts.
+    pub(crate) fn take_incidents(&mut self) -> Vec<Incident> {
+        self.engine.take_incidents()
     }
 
     /// Takes a flow in; they come in the order of their time.

@@ -5,19 +5,20 @@ pub(crate) mod replay;
 pub(crate) mod span;
 
 use crate::context::Context;
+use crate::feedback;
 use crate::findings::{self, Filter, origin};
 use crate::output::{OutputFormat, counted, line, note};
 use anyhow::Context as _;
 use clap::Args;
 use judge::Judge;
 use span::{Extent, Span, Training};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
 use tradewind_detect::{FlowEvent, Settings};
 use tradewind_model::provenance::MADE_BY_DETECT;
 use tradewind_model::table::FLOWS;
 use tradewind_model::time::{self, SECOND, rfc3339};
-use tradewind_model::{Finding, Provenance, Severity};
+use tradewind_model::{Finding, Incident, Provenance, Severity};
 use tradewind_storage::Lake;
 
 /// Replay the lake through the detectors and record what is not normal
@@ -59,6 +60,8 @@ pub(crate) struct Summary {
     pub(crate) recorded: usize,
     /// Flows that were replayed.
     pub(crate) flows: u64,
+    /// Findings that are not told, because a person accepted or dismissed them.
+    pub(crate) settled: usize,
 }
 
 pub(crate) fn run(args: &DetectArgs, context: &Context) -> anyhow::Result<()> {
@@ -92,9 +95,13 @@ impl Summary {
             .collect();
         let severities = if by_severity.is_empty() { String::new() } else { format!(" ({})", by_severity.join(", ")) };
         format!(
-            "{}{severities}, {} new or changed; flows={}",
+            "{}{severities}, {} new or changed{}; flows={}",
             counted(self.findings.len(), "finding", "findings"),
             self.recorded,
+            match self.settled {
+                0 => String::new(),
+                settled => format!(", {settled} accepted or dismissed before"),
+            },
             self.flows
         )
     }
@@ -110,12 +117,18 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     let replayed = runtime.block_on(lake.as_of(&FLOWS, flows_version))?.context("table flows cannot be read")?;
     let Some(extent) = runtime.block_on(span.extent(&replayed))? else {
         note("there are no flows in this time: nothing to replay");
-        return Ok(Summary { findings: Vec::new(), provenance: Provenance::default(), recorded: 0, flows: 0 });
+        let provenance = Provenance::default();
+        return Ok(Summary { findings: Vec::new(), provenance, recorded: 0, flows: 0, settled: 0 });
     };
     let settings = &context.settings.detect;
     let training = args.span.training(&extent, settings);
     note(&training.text(&extent));
     let mut judge = Judge::new(settings.clone(), Some(training.until))?;
+    if let Some(suppressions) = feedback::from_settings(&context.settings)? {
+        runtime.block_on(feedback::sync(&lake, &suppressions, context.clock.now()))?;
+    }
+    let controls = runtime.block_on(lake.controls()).context("failed to read what was said of findings")?;
+    judge.control(&controls.rows);
     let mut observe = |event: &FlowEvent<'_>| {
         judge.observe(event);
         ControlFlow::Continue(())
@@ -123,7 +136,11 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     let shows_progress = context.shows_progress();
     let flows = runtime.block_on(replay::run(&replayed, &span, &extent, shows_progress, &mut observe))?;
     judge.finish();
-    let findings = judge.into_findings();
+    let incidents = judge.take_incidents();
+    let mut findings = judge.into_findings();
+    let words = feedback::words_on_findings(&controls.rows);
+    let found = findings.len();
+    findings.retain(|finding| !words.contains_key(finding.finding_id.as_str()));
     let provenance = Provenance {
         flows_version: Some(flows_version),
         trained_until: Some(training.until),
@@ -133,7 +150,9 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
         ..origin::of_settings(settings)?
     };
     let recorded = runtime.block_on(record(&lake, &findings, &provenance, context.clock.now()))?;
-    Ok(Summary { findings, provenance, recorded, flows })
+    runtime.block_on(record_incidents(&lake, newest_incidents(incidents), context.clock.now()))?;
+    let settled = found - findings.len();
+    Ok(Summary { findings, provenance, recorded, flows, settled })
 }
 
 impl SpanArgs {
@@ -151,6 +170,25 @@ impl SpanArgs {
     pub(crate) fn training(&self, extent: &Extent, settings: &Settings) -> Training {
         Training::of(self.train_until, extent, settings.window_s.saturating_mul(SECOND))
     }
+}
+
+/// The last word on each incident.
+fn newest_incidents(told: Vec<Incident>) -> BTreeMap<String, Incident> {
+    told.into_iter().map(|incident| (incident.incident_id.clone(), incident)).collect()
+}
+
+/// Writes the incidents that the lake does not have yet, or not so.
+async fn record_incidents(lake: &Lake, mut incidents: BTreeMap<String, Incident>, now: i64) -> anyhow::Result<()> {
+    if incidents.is_empty() {
+        return Ok(());
+    }
+    for stored in findings::incidents(lake).await? {
+        if incidents.get(&stored.incident_id) == Some(&stored) {
+            incidents.remove(&stored.incident_id);
+        }
+    }
+    let fresh: Vec<Incident> = incidents.into_values().collect();
+    lake.append_incidents(&fresh, now).await.context("failed to record the incidents")
 }
 
 /// Writes what the lake does not have yet, or not with what it is made of. Returns how many.

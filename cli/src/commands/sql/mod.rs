@@ -14,10 +14,10 @@ use tradewind_storage::Lake;
 
 /// Ask the lake in SQL, or open a prompt
 ///
-/// The lake is read only: SELECT, WITH, EXPLAIN, SHOW and DESCRIBE are understood. Tables: flows, findings, dead_letters,
-/// imports and coverage. Beside the usual functions there are cidr_contains(cidr, ip), is_private(ip) and ip_family(ip).
-/// Without a query a prompt opens; `\?` lists what it understands. When standard input is no terminal, the query is read
-/// from it.
+/// The lake is read only: SELECT, WITH, EXPLAIN, SHOW and DESCRIBE are understood. Tables: flows, findings, incidents,
+/// controls, dead_letters, imports and coverage. Beside the usual functions there are cidr_contains(cidr, ip),
+/// is_private(ip) and ip_family(ip). Without a query a prompt opens; `\?` lists what it understands. When standard input is
+/// no terminal, the query is read from it.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tradewind sql \"SELECT outcome, count(*) FROM flows GROUP BY outcome\"\n  \

@@ -16,7 +16,7 @@ use compare::{Difference, differences};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use tradewind_detect::{FlowEvent, Settings};
-use tradewind_model::Finding;
+use tradewind_model::{Finding, RecordedControl};
 use tradewind_model::provenance::MADE_BY_RUN;
 use tradewind_model::table::FLOWS;
 use tradewind_model::time::SECOND;
@@ -81,7 +81,9 @@ async fn verify(id: &str, context: &Context) -> anyhow::Result<Report> {
     let stored = findings::find(&lake, id).await?;
     let settings = origin::settings(&stored.finding, &stored.provenance)?;
     let flows = Flows::of(&lake, &stored).await?;
-    let (findings, judged) = again(&flows, &stored, settings, context.shows_progress()).await?;
+    let mut controls = lake.controls().await?.rows;
+    controls.retain(|row| row.recorded_time <= stored.recorded_time);
+    let (findings, judged) = again(&flows, &stored, (settings, &controls), context.shows_progress()).await?;
     let mut report = Report {
         finding_id: stored.finding.finding_id.clone(),
         result: Verified::NotFound,
@@ -155,12 +157,14 @@ impl Flows {
 async fn again(
     flows: &Flows,
     stored: &Stored,
-    settings: Settings,
+    (settings, controls): (Settings, &[RecordedControl]),
     shows_progress: bool,
 ) -> anyhow::Result<(Vec<Finding>, u64)> {
     let window = settings.window_s.saturating_mul(SECOND);
     let end = stored.finding.last_seen.div_euclid(window).saturating_add(1).saturating_mul(window);
     let mut judge = Judge::new(settings, stored.provenance.trained_until)?;
+    // What was said of findings later was not known then.
+    judge.control(controls);
     let Some(extent) = flows.span.extent(&flows.lake).await? else { return Ok((Vec::new(), 0)) };
     let mut is_past = false;
     // The flow that follows the window closes it; what later ones add is not part of the stored finding.

@@ -4,6 +4,7 @@ mod broker;
 mod clock;
 mod disk;
 mod embedded;
+mod feedback;
 mod full_disk;
 mod kafka;
 mod read_only;

@@ -1,0 +1,216 @@
+//! `tradewind findings accept|dismiss|suppress|lift`: records what a person says of findings. Detection takes it from the
+//! lake; what follows is its business.
+
+use super::one;
+use super::scope::{self, ScopePart};
+use crate::context::Context;
+use crate::failure::usage;
+use crate::feedback::{Said, suppression_of, words_on_findings};
+use crate::findings::short_id;
+use crate::output::{OutputFormat, json, json_pretty, line, note, printable};
+use anyhow::{Context as _, anyhow};
+use clap::Args;
+use tradewind_model::time::rfc3339;
+use tradewind_model::{ControlAction, ControlOrigin, Finding, RecordedControl, Scope};
+use tradewind_storage::Lake;
+
+/// Who says it and why, for the record.
+#[derive(Args, Debug)]
+pub(super) struct WhyArgs {
+    /// Why, for those who read the record later
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+
+    /// Who says it [default: the user of this shell]
+    #[arg(long, value_name = "NAME")]
+    author: Option<String>,
+}
+
+/// Which finding.
+#[derive(Args, Debug)]
+pub(super) struct FindingArgs {
+    /// Its id, or the first characters of it
+    id: String,
+
+    #[command(flatten)]
+    why: WhyArgs,
+}
+
+/// What is not to be told.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["id", "scope"]))]
+pub(super) struct SuppressArgs {
+    /// A finding, by its id or the first characters of it: nothing of what it is about
+    id: Option<String>,
+
+    /// What it is about: entity (that acts), destination, port, behaviour; what is not given is any
+    #[arg(long, value_name = "KEY=VALUE,...", value_delimiter = ',', value_parser = scope::part)]
+    scope: Vec<ScopePart>,
+
+    /// When it ends: a time, or a duration from now such as 12h, 30d or 2w
+    #[arg(long, value_name = "TIME|DURATION")]
+    until: String,
+
+    /// What it is called, to lift it by [default: made from what it is about]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+
+    #[command(flatten)]
+    why: WhyArgs,
+}
+
+/// Which suppression ends.
+#[derive(Args, Debug)]
+pub(super) struct LiftArgs {
+    /// Its name: `tradewind findings controls` lists them
+    name: String,
+
+    #[command(flatten)]
+    why: WhyArgs,
+}
+
+impl WhyArgs {
+    fn author(&self) -> String {
+        let of_shell = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var_os(name));
+        let of_shell = || of_shell().map(|name| name.to_string_lossy().into_owned());
+        let given = self.author.clone().or_else(of_shell).filter(|name| !name.trim().is_empty());
+        given.unwrap_or_else(|| "unknown".to_owned())
+    }
+
+    fn said(&self, action: ControlAction, time: i64) -> Said {
+        Said {
+            action,
+            finding_id: None,
+            name: None,
+            scope: Scope::default(),
+            until: None,
+            time,
+            author: self.author(),
+            reason: self.reason.clone(),
+            origin: ControlOrigin::Command,
+        }
+    }
+}
+
+/// Accepts or dismisses a finding.
+pub(super) fn of_finding(
+    lake: &Lake,
+    action: ControlAction,
+    args: &FindingArgs,
+    context: &Context,
+) -> anyhow::Result<()> {
+    let finding = one(lake, &args.id, context)?;
+    let known = context.runtime.block_on(lake.controls())?;
+    let done = if action == ControlAction::Accept { "accepted" } else { "dismissed" };
+    let id = short_id(&finding.finding_id);
+    if let Some(row) = words_on_findings(&known.rows).get(finding.finding_id.as_str())
+        && row.action == action
+    {
+        note(&format!("{id} was {done} by {} at {} already", row.author, rfc3339(row.recorded_time)));
+        return Ok(());
+    }
+    // After all that it tells of: what is told later is of the same kind, or news.
+    let said = args.why.said(action, finding.time.max(finding.last_seen));
+    let said = Said { finding_id: Some(finding.finding_id.clone()), ..said };
+    record(lake, said, context, &format!("{done} {id}: {}", finding.title))?;
+    if finding.behaviour == "policy" && action == ControlAction::Accept {
+        note("the declared policy still denies it: change the policy, or it is told again when it happens again");
+    }
+    Ok(())
+}
+
+/// Suppresses a scope.
+pub(super) fn suppress(lake: &Lake, args: &SuppressArgs, context: &Context) -> anyhow::Result<()> {
+    let now = context.clock.now();
+    let until = scope::until(&args.until, now)?;
+    if until <= now {
+        return Err(usage(format!("--until {} is over already", rfc3339(until))));
+    }
+    let finding = args.id.as_deref().map(|id| one(lake, id, context)).transpose()?;
+    let (scope, time, name) = match &finding {
+        // From its first window on, so that a replay does not tell it either.
+        Some(finding) => {
+            let name = format!("finding-{}", short_id(&finding.finding_id));
+            (scope_of(finding), finding.first_seen, name)
+        }
+        None => {
+            let scope = context.runtime.block_on(scope::resolve(lake, &args.scope))?;
+            (scope.clone(), now, scope::name(&scope))
+        }
+    };
+    let name = args.name.clone().unwrap_or(name);
+    if name.trim().is_empty() {
+        return Err(usage("a suppression needs a name"));
+    }
+    let known = context.runtime.block_on(lake.controls())?;
+    if let Some(row) = suppression_of(&known.rows, &name)
+        && row.origin == ControlOrigin::File
+    {
+        return Err(usage(format!("suppression {name} is in the file of suppressions: change it there")));
+    }
+    let said = args.why.said(ControlAction::Suppress, time);
+    let finding_id = finding.map(|finding| finding.finding_id);
+    let text = format!("suppressed until {} as {name}: {}", rfc3339(until), scope::words(&scope));
+    let hides_grave = scope.behaviour.as_deref().is_none_or(|word| matches!(word, "chain" | "policy"));
+    record(lake, Said { finding_id, name: Some(name), scope, until: Some(until), ..said }, context, &text)?;
+    if hides_grave {
+        note("chain and policy findings are told nevertheless, and say which suppression covers them");
+    }
+    Ok(())
+}
+
+/// What a finding is about: its entity and behaviour, and where it was one, the destination and port.
+fn scope_of(finding: &Finding) -> Scope {
+    let one_of = |mut all: Vec<Option<(String, Option<i32>)>>| {
+        all.dedup();
+        if all.len() == 1 { all.pop().flatten() } else { None }
+    };
+    let is_inflow = finding.observations.iter().any(|seen| seen.src_entity != finding.entity);
+    let reached = finding.observations.iter().map(|seen| Some((seen.dst_entity.clone(), seen.dst_port))).collect();
+    let (destination, port) = match one_of(reached).filter(|_| !is_inflow) {
+        Some((destination, port)) => (Some(destination), port.and_then(|port| u16::try_from(port).ok())),
+        None => (None, None),
+    };
+    Scope { entity: Some(finding.entity.clone()), destination, port, behaviour: Some(finding.behaviour.clone()) }
+}
+
+/// Ends a suppression.
+pub(super) fn lift(lake: &Lake, args: &LiftArgs, context: &Context) -> anyhow::Result<()> {
+    let known = context.runtime.block_on(lake.controls())?;
+    let Some(row) = suppression_of(&known.rows, &args.name) else {
+        let names: Vec<&str> = crate::feedback::suppressions(&known.rows).into_keys().collect();
+        let names =
+            if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
+        return Err(anyhow!("there is no suppression {}: {names}", args.name));
+    };
+    if row.origin == ControlOrigin::File {
+        return Err(usage(format!("suppression {} is in the file of suppressions: take it out there", args.name)));
+    }
+    // From where the suppression holds, so that a replay tells what it had hidden.
+    let said = args.why.said(ControlAction::Lift, row.time);
+    record(lake, Said { name: Some(args.name.clone()), ..said }, context, &format!("lifted {}", args.name))
+}
+
+fn record(lake: &Lake, said: Said, context: &Context, text: &str) -> anyhow::Result<()> {
+    let recorded = said.record(context.clock.now());
+    let appended = context.runtime.block_on(lake.append_controls(std::slice::from_ref(&recorded)));
+    appended.context("it was not recorded, and nothing changes")?;
+    match context.output {
+        Some(OutputFormat::Json) => line(&json_pretty(&shown(&recorded)?)?),
+        Some(OutputFormat::Ndjson) => line(&json(&shown(&recorded)?)?),
+        _ => line(&printable(text)),
+    }
+}
+
+/// As JSON, with times as text.
+fn shown(recorded: &RecordedControl) -> anyhow::Result<serde_json::Value> {
+    let mut value = serde_json::to_value(recorded).context("failed to write a control as JSON")?;
+    for name in ["recorded_time", "time", "until"] {
+        if let Some(time) = value.get_mut(name)
+            && let Some(micros) = time.as_i64()
+        {
+            *time = rfc3339(micros).into();
+        }
+    }
+    Ok(value)
+}
