@@ -104,9 +104,9 @@ mod tests {
         check(&[&[a.clone(), b.clone()]], &["suppress a", "suppress b"]);
         check(&[&[a.clone(), b.clone()], &[b.clone(), a.clone()]], &[]);
         check(&[&[a.clone(), b.clone()], &[other_a, b.clone()]], &["suppress a"]);
-        check(&[&[a.clone(), b.clone()], &[a.clone()]], &["lift b"]);
-        check(&[&[a.clone(), b.clone()], &[a.clone()], &[a.clone(), b]], &["suppress b"]);
-        check(&[&[a.clone()], &[], &[]], &[]);
+        check(&[&[a.clone(), b.clone()], std::slice::from_ref(&a)], &["lift b"]);
+        check(&[&[a.clone(), b.clone()], std::slice::from_ref(&a), &[a.clone(), b]], &["suppress b"]);
+        check(&[std::slice::from_ref(&a), &[], &[]], &[]);
         // The file has the last word on its names.
         check(&[&[entry("by-hand", "x")]], &["suppress by-hand"]);
         check(&[&[a]], &["suppress a"]);

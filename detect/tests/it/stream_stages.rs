@@ -120,9 +120,9 @@ fn words(found: &Last) -> Vec<(Control, i64)> {
 fn what_is_said_counts_the_same() {
     for (seed, partitions, kills) in [(31, 1, 0), (32, 4, 0), (33, 4, 40), (34, 16, 40)] {
         let flows = eventful(seed);
-        let undisturbed = oracle(flows.clone(), i64::MIN, AMPLE);
+        let undisturbed = oracle(flows.clone(), RUN);
         let said = words(&undisturbed);
-        let expected = oracle_told(flows.clone(), i64::MIN, AMPLE, &said);
+        let expected = oracle_told(flows.clone(), RUN, &said);
         assert!(expected != undisturbed && !expected.is_empty(), "it changes something, and not all");
         let logs = logs(&flows, partitions, 2, LATENESS, &mut Random(seed));
         let ran = run_told(&logs, Run { seed, kills, ..RUN }, &said);

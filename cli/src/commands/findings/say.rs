@@ -1,12 +1,11 @@
 //! `tradewind findings accept|dismiss|suppress|lift`: records what a person says of findings. Detection takes it from the
 //! lake; what follows is its business.
 
-use super::one;
 use super::scope::{self, ScopePart};
 use crate::context::Context;
 use crate::failure::usage;
 use crate::feedback::{Said, suppression_of, words_on_findings};
-use crate::findings::short_id;
+use crate::findings::{self, short_id};
 use crate::output::{OutputFormat, json, json_pretty, line, note, printable};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
@@ -71,7 +70,7 @@ pub(super) struct LiftArgs {
 
 impl WhyArgs {
     fn author(&self) -> String {
-        let of_shell = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var_os(name));
+        let of_shell = || ["USER", "LOGNAME"].iter().find_map(std::env::var_os);
         let of_shell = || of_shell().map(|name| name.to_string_lossy().into_owned());
         let given = self.author.clone().or_else(of_shell).filter(|name| !name.trim().is_empty());
         given.unwrap_or_else(|| "unknown".to_owned())
@@ -99,7 +98,7 @@ pub(super) fn of_finding(
     args: &FindingArgs,
     context: &Context,
 ) -> anyhow::Result<()> {
-    let finding = one(lake, &args.id, context)?;
+    let finding = context.runtime.block_on(findings::find(lake, &args.id))?.finding;
     let known = context.runtime.block_on(lake.controls())?;
     let done = if action == ControlAction::Accept { "accepted" } else { "dismissed" };
     let id = short_id(&finding.finding_id);
@@ -126,7 +125,8 @@ pub(super) fn suppress(lake: &Lake, args: &SuppressArgs, context: &Context) -> a
     if until <= now {
         return Err(usage(format!("--until {} is over already", rfc3339(until))));
     }
-    let finding = args.id.as_deref().map(|id| one(lake, id, context)).transpose()?;
+    let find = |id: &str| Ok::<_, anyhow::Error>(context.runtime.block_on(findings::find(lake, id))?.finding);
+    let finding = args.id.as_deref().map(find).transpose()?;
     let (scope, time, name) = match &finding {
         // From its first window on, so that a replay does not tell it either.
         Some(finding) => {

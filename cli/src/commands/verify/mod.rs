@@ -16,10 +16,10 @@ use compare::{Difference, differences};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use tradewind_detect::{FlowEvent, Settings};
-use tradewind_model::{Finding, RecordedControl};
 use tradewind_model::provenance::MADE_BY_RUN;
 use tradewind_model::table::FLOWS;
 use tradewind_model::time::SECOND;
+use tradewind_model::{Finding, RecordedControl};
 use tradewind_storage::Lake;
 
 /// Make a finding again from the stored flows, and say whether it is the same
