@@ -1,5 +1,7 @@
 //! The words of each detector: what was seen on an edge, and what would have been usual. Knows no threshold.
 
+mod long_view;
+
 use crate::decision::Weighed;
 use crate::edges::Prediction;
 use crate::entities::{Chain, EntityStates, Hop, JudgedBirth, JudgedInflow, View};
@@ -32,6 +34,8 @@ pub(crate) struct Explanation {
     pub(crate) dst_kind: EntityKind,
     /// Whether not one peer ever did the same. False where there is no peer to compare with.
     pub(crate) is_alone: bool,
+    /// Whether it is about data that came from the destination.
+    pub(crate) is_inbound: bool,
 }
 
 /// Puts what was measured into words.
@@ -290,13 +294,16 @@ impl Explainer<'_> {
                     ),
                 )
             }
+            Facts::Amount { .. } | Facts::Beacon { .. } | Facts::Drift { .. } => self.long_view(signal),
             Facts::Carry { age } => (
                 format!("{source} used {destination}{port} again, its new destination since {}", wording::time(since)),
                 format!("no such destination; its first contact was unusual {} ago", wording::plural(age, "window")),
             ),
         };
         let birth = Birth { edge, counts };
-        self.line(name, &birth, p_value, observed, String::new(), expected).since(since, signal.windows)
+        let mut line = self.line(name, &birth, p_value, observed, String::new(), expected).since(since, signal.windows);
+        line.explanation.is_inbound = matches!(signal.facts, Facts::Amount { is_out: false, .. });
+        line
     }
 
     /// A destination that far more reached than before.
@@ -372,6 +379,7 @@ impl Explainer<'_> {
                 baseline_windows: 0,
                 dst_kind: self.network.kind(edge.destination),
                 is_alone: false,
+                is_inbound: false,
             },
         }
     }

@@ -1,4 +1,4 @@
-//! What is kept of one edge: about 80 bytes. Forgetting means and squares, refusals, and what its birth was worth.
+//! What is kept of one edge: about 90 bytes. Forgetting means and squares, refusals, and what its birth was worth.
 
 use crate::distributions::{student_t_quantile, student_t_tail, student_t_two_sided};
 use crate::exact;
@@ -44,6 +44,12 @@ pub(super) struct EdgeState {
     pub(super) size_out: Moments,
     pub(super) size_in: Moments,
     pub(super) refusals: Refusals,
+    /// Bytes from source to destination since birth, while it is young.
+    #[serde(with = "exact")]
+    pub(super) moved_out: f32,
+    /// Bytes from destination to source, as above.
+    #[serde(with = "exact")]
+    pub(super) moved_in: f32,
     /// Windows in a row whose volume was too unusual to be learnt.
     pub(super) volumes_held: u8,
     /// Windows with flows whose size was too unusual to be learnt.
@@ -65,6 +71,8 @@ impl EdgeState {
             size_out: Moments::default(),
             size_in: Moments::default(),
             refusals: Refusals::default(),
+            moved_out: 0.0,
+            moved_in: 0.0,
             volumes_held: 0,
             sizes_held: 0,
             is_answered: false,
@@ -173,6 +181,6 @@ mod tests {
 
     #[test]
     fn an_edge_is_small() {
-        assert!(size_of::<EdgeState>() <= 80, "{}", size_of::<EdgeState>());
+        assert!(size_of::<EdgeState>() <= 88, "{}", size_of::<EdgeState>());
     }
 }

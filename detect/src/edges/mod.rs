@@ -1,10 +1,14 @@
 //! The edge level: what each edge did before, and whether this window differs. It is spread over shards by the unordered
 //! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
 
+mod amount;
 mod baseline;
+mod beacon;
 mod contacts;
 mod digest;
+mod drift;
 mod judge;
+mod long_view;
 pub(crate) mod refusal;
 mod shard;
 mod sharding;

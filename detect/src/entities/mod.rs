@@ -3,8 +3,10 @@
 
 mod chain;
 mod conclusion;
+mod dark;
 mod destination;
 mod edge_scores;
+mod exfiltration;
 mod flood;
 mod hazard;
 mod inflow;
@@ -15,12 +17,15 @@ mod popularity;
 mod port;
 mod refusals;
 mod scan;
+mod slow_scan;
 mod states;
 mod unit;
 mod view;
 mod votes;
 
 pub(crate) use chain::{Chain, Hop};
+pub(crate) use dark::Judged as JudgedDark;
+pub(crate) use slow_scan::Judged as JudgedPace;
 pub(crate) use view::View;
 
 use crate::breach;
@@ -210,6 +215,8 @@ impl EntityLevel {
             settings: &self.settings,
             is_starting,
             index: at.index,
+            day: view.day(),
+            network: &self.network,
         };
         let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
         let mut floods: BTreeMap<u32, f64> = BTreeMap::new();
@@ -345,6 +352,7 @@ impl EntityLevel {
         let learning = Learning { is_starting, is_training, settings: &self.settings };
         self.states.learn(view, births, outlook, learning, &self.network);
         self.pools.merge(&view.pools);
+        self.pools.fade();
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
         self.floor.expire(next);

@@ -17,7 +17,8 @@ use tradewind_model::time::SECOND;
 /// Detectors that take part in the order of units: what each adds is measured by leaving it out.
 pub(crate) const ORDERING: [&str; 6] = ["destination", "chain", "carry", "transfer", "failed", "denied"];
 /// Detectors that only decide: what each would add is measured by putting it in.
-pub(crate) const DECIDING: [&str; 4] = ["volume", "flood", "port", "scan"];
+pub(crate) const DECIDING: [&str; 9] =
+    ["volume", "flood", "port", "scan", "exfiltration", "beacon", "drift", "slow-scan", "dark"];
 
 /// What a stream comes to.
 pub(crate) struct Judgement {
