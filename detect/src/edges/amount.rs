@@ -19,6 +19,10 @@ const AMOUNTS_MIN: u64 = 20;
 const FREEDOM_MAX: f64 = 30.0;
 /// A deviation of fewer scales is no news, and its probability is not computed.
 const DEVIATION_MIN: f64 = 1.0;
+/// In windows after that of birth an amount is told only below this p-value, and again when it has become so much lower, -ln p:
+/// else a suspicious birth would be told with every flow.
+const TOLD_BELOW: f64 = 0.01;
+const TOLD_STEP: f64 = 1.0;
 /// An amount farther above the mean is learnt as one so many scales above it: attacks must not teach that much is usual.
 const LEARNT_DEVIATION_MAX: f64 = 3.0;
 /// The spread of logarithms is at least this: amounts that were all alike say little of the next.
@@ -105,7 +109,20 @@ pub(super) fn judge(
             strongest = Some((p_value, facts));
         }
     }
-    (tests > 0).then(|| strongest.map(|(p_value, facts)| ((p_value * f64::from(tests)).min(1.0), facts)))
+    if tests == 0 {
+        return None;
+    }
+    let judged = strongest.map(|(p_value, facts)| ((p_value * f64::from(tests)).min(1.0), facts));
+    let is_news = |&(p_value, _): &(f64, Facts)| {
+        stage == 0 || p_value < TOLD_BELOW && -p_value.ln() > f64::from(state.moved_told) + TOLD_STEP
+    };
+    let judged = judged.filter(is_news);
+    if let Some((p_value, _)) = &judged {
+        #[allow(clippy::cast_possible_truncation)] // Single precision is what is kept.
+        let told = -p_value.ln() as f32;
+        state.moved_told = told;
+    }
+    Some(judged)
 }
 
 #[cfg(test)]

@@ -50,6 +50,9 @@ pub(super) struct EdgeState {
     /// Bytes from destination to source, as above.
     #[serde(with = "exact")]
     pub(super) moved_in: f32,
+    /// -ln p of the amount that was told last.
+    #[serde(with = "exact")]
+    pub(super) moved_told: f32,
     /// Windows in a row whose volume was too unusual to be learnt.
     pub(super) volumes_held: u8,
     /// Windows with flows whose size was too unusual to be learnt.
@@ -73,6 +76,7 @@ impl EdgeState {
             refusals: Refusals::default(),
             moved_out: 0.0,
             moved_in: 0.0,
+            moved_told: 0.0,
             volumes_held: 0,
             sizes_held: 0,
             is_answered: false,
@@ -181,6 +185,6 @@ mod tests {
 
     #[test]
     fn an_edge_is_small() {
-        assert!(size_of::<EdgeState>() <= 88, "{}", size_of::<EdgeState>());
+        assert!(size_of::<EdgeState>() <= 92, "{}", size_of::<EdgeState>());
     }
 }

@@ -1,5 +1,5 @@
 //! Detector of periodic contact on young edges: contacts that come too regularly to be chance. Two tests of the last contacts,
-//! twice the lower of both p-values, joined with the p-value of the edge's birth by Fisher's product.
+//! twice the lower of both p-values.
 //!
 //! - **Dispersion of gaps.** Of contacts at random times gaps x are exponential. For n of them Bartlett's statistic
 //!   B = 2n (ln mean(x) - mean(ln x)) / (1 + (n + 1)/(6n)) is then chi-squared with n - 1 degrees of freedom (Bartlett,
@@ -9,10 +9,10 @@
 //!   contacts' times, I(k) = |Σ exp(2πi k t/T)|² over their span T (Bartlett, "The spectral analysis of point processes",
 //!   J. R. Stat. Soc. B 25, 1963): finds a schedule whose single contacts are irregular.
 //!
-//! Only edges whose birth was unusual are watched, for some days: health checks and scrapers are old, or go where many go.
+//! Only edges whose birth was unusual are watched, for some days: health checks and scrapers are old, or go where many go. How
+//! unusual the birth was does not count again: it would with every contact.
 //! The watch is bounded per part of the network, so that it does not depend on the number of shards.
 
-use crate::combine;
 use crate::distributions::{fisher_g_tail, ln_gamma_lower, p_of_ln};
 use crate::report::Facts;
 use crate::settings::BeaconSettings;
@@ -37,9 +37,14 @@ const EVIDENCE_MIN: f64 = 2.3;
 /// Ordinates of the periodogram.
 const ORDINATES: u32 = 60;
 
-/// The last contacts of one edge, microseconds, oldest first.
+/// The last contacts of one edge.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Contacts(VecDeque<i64>);
+struct Contacts {
+    /// Microseconds, oldest first.
+    times: VecDeque<i64>,
+    /// It is no beacon, or its log does not say when contacts were.
+    is_over: bool,
+}
 
 /// The edges of a shard that are watched.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -62,7 +67,7 @@ impl Watch {
     }
 
     pub(super) fn has(&self, number: u32) -> bool {
-        self.edges.contains_key(&number)
+        self.edges.get(&number).is_some_and(|contacts| !contacts.is_over)
     }
 
     /// Takes a contact of a watched edge in the open window in.
@@ -73,12 +78,12 @@ impl Watch {
     /// Watches an edge of a part of the network that was born with this evidence. Where the part has too many, the one of which
     /// least is known goes; `rank` orders those of which as much is known.
     pub(super) fn begin<K: Ord>(&mut self, number: u32, part: u16, evidence: f64, rank: impl Fn(u32) -> K) {
-        if !self.settings.is_enabled || evidence < EVIDENCE_MIN || self.has(number) {
+        if !self.settings.is_enabled || evidence < EVIDENCE_MIN || self.edges.contains_key(&number) {
             return;
         }
         let part = self.parts.entry(part).or_default();
         if part.len() >= self.settings.edges_max {
-            let known = |number: &u32| self.edges.get(number).map_or(0, |contacts| contacts.0.len());
+            let known = |number: &u32| self.edges.get(number).map_or(0, |contacts| contacts.times.len());
             let least = (0..part.len()).min_by_key(|&place| (known(&part[place]), rank(part[place])));
             let Some(place) = least.filter(|&place| known(&part[place]) < GAPS_MIN) else { return };
             self.edges.remove(&part.swap_remove(place));
@@ -93,14 +98,14 @@ impl Watch {
     }
 
     /// Takes in what a watched edge of this age, in windows, did in the window, and judges it. None where nothing is tested.
-    pub(super) fn close(&mut self, number: u32, age: u64, contacts: i64, novelty: f64) -> Option<(f64, Facts)> {
+    pub(super) fn close(&mut self, number: u32, age: u64, contacts: i64) -> Option<(f64, Facts)> {
         let known = self.edges.get_mut(&number)?;
         let first = self.open.partition_point(|&(other, _)| other < number);
         let count = self.open[first..].iter().take_while(|&&(other, _)| other == number).count();
         // A row that stands for several contacts does not say when they were: it comes when the log was written.
         let has_times = i64::try_from(count).is_ok_and(|count| count == contacts);
         if contacts > WINDOW_CONTACTS_MAX || age > u64::from(self.windows_max) || !has_times {
-            known.0.clear();
+            *known = Contacts { times: VecDeque::new(), is_over: true };
             return None;
         }
         let mut is_new = false;
@@ -110,8 +115,7 @@ impl Watch {
         if !is_new {
             return None;
         }
-        let (p_value, facts) = known.judge()?;
-        Some((combine::fisher(p_value, novelty), facts))
+        known.judge()
     }
 
     /// Ends the window. `is_young` says of an edge whether it is still to be watched; asked now and then.
@@ -138,20 +142,20 @@ impl Watch {
 impl Contacts {
     /// Takes a contact in; whether it is one of its own.
     fn add(&mut self, time: i64) -> bool {
-        if self.0.back().is_some_and(|&last| time.saturating_sub(last) <= SAME) {
+        if self.times.back().is_some_and(|&last| time.saturating_sub(last) <= SAME) {
             return false;
         }
-        if self.0.len() == CONTACTS_MAX {
-            self.0.pop_front();
+        if self.times.len() == CONTACTS_MAX {
+            self.times.pop_front();
         }
-        self.0.push_back(time);
+        self.times.push_back(time);
         true
     }
 
     fn judge(&self) -> Option<(f64, Facts)> {
         let seconds = |micros: i64| micros as f64 / SECOND as f64;
         let mut gaps: Vec<f64> =
-            self.0.iter().zip(self.0.iter().skip(1)).map(|(&one, &next)| seconds(next - one)).collect();
+            self.times.iter().zip(self.times.iter().skip(1)).map(|(&one, &next)| seconds(next - one)).collect();
         if gaps.len() < GAPS_MIN {
             return None;
         }
@@ -165,19 +169,19 @@ impl Contacts {
         let dispersion = deviations[deviations.len() / 2] / period_s;
         let kept = gaps.partition_point(|&gap| gap <= PAUSE * period_s).max(gaps.len() - gaps.len() / 8);
         let p_value = (2.0 * p_of_gaps(&gaps[..kept]).min(self.p_of_period())).min(1.0);
-        let facts = Facts::Beacon { contacts: self.0.len() as u64, period_s, dispersion };
+        let facts = Facts::Beacon { contacts: self.times.len() as u64, period_s, dispersion };
         Some((p_value, facts))
     }
 
     /// Fisher's g-test.
     fn p_of_period(&self) -> f64 {
-        let (Some(&first), Some(&last)) = (self.0.front(), self.0.back()) else { return 1.0 };
+        let (Some(&first), Some(&last)) = (self.times.front(), self.times.back()) else { return 1.0 };
         let span = (last - first) as f64;
         // The last contact closes the span: it would count the first one's phase twice.
         let angles: Vec<f64> = self
-            .0
+            .times
             .iter()
-            .take(self.0.len() - 1)
+            .take(self.times.len() - 1)
             .map(|&time| std::f64::consts::TAU * (time - first) as f64 / span)
             .collect();
         let ordinates = (1..=ORDINATES).map(|k| {
@@ -257,7 +261,7 @@ mod tests {
         (1..=2).for_each(|number| watch.begin(number, 7, 5.0, |number| number));
         (0..20).for_each(|minute| watch.add(1, minute * 60 * SECOND));
         watch.sort();
-        assert!(watch.close(1, 1, 20, 0.1).is_some_and(|(p_value, _)| p_value < 1e-6));
+        assert!(watch.close(1, 1, 20).is_some_and(|(p_value, _)| p_value < 1e-6));
         watch.begin(3, 7, 5.0, |number| number);
         watch.begin(4, 8, 5.0, |number| number);
         assert_eq!([1, 2, 3, 4].map(|number| watch.has(number)), [true, false, true, true]);

@@ -61,9 +61,8 @@ impl LongView {
         {
             tell(DetectorName::Exfiltration, judged);
         }
-        let novelty = (-f64::from(state.evidence)).exp();
         if self.watch.has(number)
-            && let Some(judged) = self.watch.close(number, age, counts.opened, novelty)
+            && let Some(judged) = self.watch.close(number, age, counts.opened)
         {
             tell(DetectorName::Beacon, Some(judged));
         }

@@ -80,10 +80,8 @@ const fn orders(name: DetectorName) -> bool {
             | DetectorName::Flood
             | DetectorName::Scan
             | DetectorName::Port
-            | DetectorName::Exfiltration
             | DetectorName::Beacon
             | DetectorName::Drift
-            | DetectorName::SlowScan
             | DetectorName::Dark
     )
 }
