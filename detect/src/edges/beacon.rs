@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_full_part_watches_those_of_which_most_is_known() {
-        let settings = BeaconSettings { edges_max: 2, ..BeaconSettings::default() };
+        let settings = BeaconSettings { is_enabled: true, days: 7, edges_max: 2 };
         let mut watch = Watch::new(&settings, 300);
         watch.begin(1, 7, 1.0, |number| number);
         assert!(!watch.has(1), "too little evidence");

@@ -82,6 +82,7 @@ const fn orders(name: DetectorName) -> bool {
             | DetectorName::Port
             | DetectorName::Beacon
             | DetectorName::Drift
+            | DetectorName::SlowScan
             | DetectorName::Dark
     )
 }

@@ -14,7 +14,7 @@ pub struct ExfiltrationSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct BeaconSettings {
-    /// Whether it runs. Default true.
+    /// Whether it runs. Default false: it earned nothing on labelled flows.
     pub is_enabled: bool,
     /// Days after its first contact in which an edge is watched. Default 7.
     pub days: u32,
@@ -26,7 +26,7 @@ pub struct BeaconSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DriftSettings {
-    /// Whether it runs. Default true.
+    /// Whether it runs. Default false: it earned nothing on labelled flows.
     pub is_enabled: bool,
     /// Days that an edge must have been active before it is judged. Default 7.
     pub days_min: u32,
@@ -38,7 +38,7 @@ pub struct DriftSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlowScanSettings {
-    /// Whether it runs. Default true.
+    /// Whether it runs. Default false: it earned nothing on labelled flows.
     pub is_enabled: bool,
 }
 
@@ -46,7 +46,7 @@ pub struct SlowScanSettings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DarkSettings {
-    /// Whether it runs. Default true.
+    /// Whether it runs. Default false: it earned nothing on labelled flows.
     pub is_enabled: bool,
 }
 
@@ -58,24 +58,24 @@ impl Default for ExfiltrationSettings {
 
 impl Default for BeaconSettings {
     fn default() -> Self {
-        Self { is_enabled: true, days: 7, edges_max: 64 }
+        Self { is_enabled: false, days: 7, edges_max: 64 }
     }
 }
 
 impl Default for DriftSettings {
     fn default() -> Self {
-        Self { is_enabled: true, days_min: 7, held_days_max: 7 }
+        Self { is_enabled: false, days_min: 7, held_days_max: 7 }
     }
 }
 
 impl Default for SlowScanSettings {
     fn default() -> Self {
-        Self { is_enabled: true }
+        Self { is_enabled: false }
     }
 }
 
 impl Default for DarkSettings {
     fn default() -> Self {
-        Self { is_enabled: true }
+        Self { is_enabled: false }
     }
 }

@@ -5,6 +5,7 @@
 mod calibration;
 mod decision;
 mod evaluation;
+mod long_view;
 mod policy;
 mod sharding;
 mod simulation;
