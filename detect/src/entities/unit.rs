@@ -330,9 +330,10 @@ pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
             DetectorName::SlowScan,
             DetectorName::Dark,
             DetectorName::Beacon,
+            DetectorName::Exfiltration,
         ],
         &[DetectorName::Denied, DetectorName::Failed],
-        &[DetectorName::Transfer, DetectorName::Exfiltration, DetectorName::Drift],
+        &[DetectorName::Transfer, DetectorName::Drift],
         &[DetectorName::Volume, DetectorName::Flood],
     ];
     families.into_iter().filter(|names| speaks(names)).count()
