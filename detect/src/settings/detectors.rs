@@ -35,7 +35,7 @@ pub struct DriftSettings {
 }
 
 /// Settings of the detector of slow scans.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlowScanSettings {
     /// Whether it runs. Default false: it earned nothing on labelled flows.
@@ -43,7 +43,7 @@ pub struct SlowScanSettings {
 }
 
 /// Settings of the detector of contacts to addresses where nobody is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct DarkSettings {
     /// Whether it runs. Default false: it earned nothing on labelled flows.
@@ -65,17 +65,5 @@ impl Default for BeaconSettings {
 impl Default for DriftSettings {
     fn default() -> Self {
         Self { is_enabled: false, days_min: 7, held_days_max: 7 }
-    }
-}
-
-impl Default for SlowScanSettings {
-    fn default() -> Self {
-        Self { is_enabled: false }
-    }
-}
-
-impl Default for DarkSettings {
-    fn default() -> Self {
-        Self { is_enabled: false }
     }
 }
