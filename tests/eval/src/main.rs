@@ -119,6 +119,9 @@ enum Command {
         /// Windows of five minutes
         #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
         windows: u32,
+        /// Change a setting below detect, as above
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        changes: Vec<String>,
         /// Print one JSON object instead of a line
         #[arg(long)]
         json: bool,
@@ -136,7 +139,9 @@ fn main() -> ExitCode {
             let asked = budget::Asked { seeds: first_seed..first_seed + seeds, days, services, fdr, changes, findings };
             budget::run(&asked, json)
         }
-        Command::Speed { edges, flows_per_edge, windows, json } => speed::run(edges, flows_per_edge, windows, json),
+        Command::Speed { edges, flows_per_edge, windows, changes, json } => {
+            speed::run(edges, flows_per_edge, windows, &changes, json)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
