@@ -70,6 +70,7 @@ pub(crate) fn unusual(network: &Network, edge: Edge, counts: &EdgeCounts, rule: 
             baseline_windows: 0,
             dst_kind: network.kind(edge.destination),
             is_alone: false,
+            is_inbound: false,
         },
     };
     Unusual {

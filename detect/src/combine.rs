@@ -74,6 +74,14 @@ fn cauchy_term(p: f64) -> f64 {
     if p < 1e-8 { 1.0 / (PI * p) } else { ((0.5 - p) * PI).tan() }
 }
 
+/// p-value of two independent p-values' product, w (1 - ln w) with w = p q (Fisher, "Statistical methods for research workers",
+/// 4th edition, 1932, section 21.1): both must be low for it to be lower than either.
+#[must_use]
+pub fn fisher(one: f64, other: f64) -> f64 {
+    let product = (one * other).clamp(P_MIN, 1.0);
+    (product * (1.0 - product.ln())).min(1.0)
+}
+
 /// Sum of -log10 p, each capped: orders units, because two middling signals outrank one strong one.
 #[must_use]
 pub fn risk_score(p_values: impl IntoIterator<Item = f64>, cap: f64) -> f64 {
@@ -118,6 +126,13 @@ mod tests {
         one.add_silent();
         assert!((one.p_value() / 2e-5 - 1.0).abs() < 1e-3);
         assert!((CauchySum::default().p_value() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_product_is_low_where_both_are() {
+        for (one, other, expected) in [(1.0, 1.0, 1.0), (1e-3, 1e-3, 1.4816e-5), (0.1, 1.0, 0.33026), (0.0, 1.0, 0.0)] {
+            assert!((fisher(one, other) - expected).abs() < 1e-4 * expected + 1e-9, "{one}, {other}");
+        }
     }
 
     #[test]

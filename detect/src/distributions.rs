@@ -133,6 +133,45 @@ pub fn erlang_tail(stages: u32, x: f64) -> f64 {
     p_of_ln(f64::ln(sum) - x)
 }
 
+/// ln P(X ≤ `x`), X gamma distributed with this shape and rate one: the series DLMF 8.7.1, for small x, where it converges
+/// fast.
+#[must_use]
+pub fn ln_gamma_lower(shape: f64, x: f64) -> f64 {
+    if x <= 0.0 {
+        return f64::NEG_INFINITY;
+    }
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for step in 1..ITERATIONS_MAX {
+        term *= x / (shape + f64::from(step));
+        sum += term;
+        if term < sum * 1e-16 {
+            break;
+        }
+    }
+    (shape * x.ln() - x - ln_gamma(shape + 1.0) + sum.ln()).min(0.0)
+}
+
+/// P(greatest of `ordinates` of a periodogram ≥ `share` of their sum) where there is no period: Fisher's g-test (Fisher,
+/// "Tests of significance in harmonic analysis", Proc. R. Soc. A 125, 1929, equation 3). Where terms of the alternating sum would
+/// cancel, its first one bounds it.
+#[must_use]
+pub fn fisher_g_tail(ordinates: u32, share: f64) -> f64 {
+    let count = f64::from(ordinates);
+    let first = (count.ln() + (count - 1.0) * (-share.min(1.0)).ln_1p()).exp();
+    if share <= 1.0 / count || first > 0.5 {
+        return 1.0;
+    }
+    first.clamp(P_MIN, 1.0)
+}
+
+/// The normal deviate with P(Z ≤ z) = `p`, for p in (0, 1) (Wichura, algorithm AS 241, as in statrs).
+#[must_use]
+pub fn normal_quantile(p: f64) -> f64 {
+    use statrs::function::erf::erfc_inv;
+    -std::f64::consts::SQRT_2 * erfc_inv(2.0 * p.clamp(1e-300, 1.0 - 1e-16))
+}
+
 /// The t with P(T ≥ t) = `p`, for p in (0, 0.5], by bisection.
 #[must_use]
 pub fn student_t_quantile(p: f64, freedom: f64) -> f64 {
@@ -226,6 +265,26 @@ mod tests {
         check_erlang(4, 20.0, 3.203_719_780_477e-6);
         check_erlang(4, 0.5, 0.998_248_377_443_709);
         check_erlang(3, -1.0, 1.0);
+    }
+
+    // Reference values: scipy 1.16, gammainc(a, x) and norm.ppf(p).
+
+    #[test]
+    fn gamma_tails_and_normal_quantiles() {
+        for (shape, x, p) in [(5.5, 0.155, 1.073_339e-7), (5.5, 4.0, 0.286_696), (1.0, 0.5, 0.393_469_340)] {
+            let found = ln_gamma_lower(shape, x).exp();
+            assert!((found / p - 1.0).abs() < 1e-5, "{shape}, {x}: {found}");
+        }
+        for (p, z) in [(0.5, 0.0), (0.975, 1.959_963_985), (1e-6, -4.753_424_309)] {
+            assert!((normal_quantile(p) - z).abs() < 1e-6, "{p}: {}", normal_quantile(p));
+        }
+    }
+
+    #[test]
+    fn the_greatest_ordinate_needs_a_large_share() {
+        // Fisher's table: of 50 ordinates, one in twenty of the greatest is above 0.1313 of the sum.
+        assert!((fisher_g_tail(50, 0.131_35) / 0.05 - 1.0).abs() < 0.03, "{}", fisher_g_tail(50, 0.131_35));
+        assert!((fisher_g_tail(50, 0.01) - 1.0).abs() < 1e-12);
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! The words of each detector: what was seen on an edge, and what would have been usual. Knows no threshold.
 
+mod long_view;
+mod scan;
+
 use crate::decision::Weighed;
 use crate::edges::Prediction;
 use crate::entities::{Chain, EntityStates, Hop, JudgedBirth, JudgedInflow, View};
@@ -32,6 +35,8 @@ pub(crate) struct Explanation {
     pub(crate) dst_kind: EntityKind,
     /// Whether not one peer ever did the same. False where there is no peer to compare with.
     pub(crate) is_alone: bool,
+    /// Whether it is about data that came from the destination.
+    pub(crate) is_inbound: bool,
 }
 
 /// Puts what was measured into words.
@@ -158,52 +163,6 @@ impl Explainer<'_> {
         self.line(DetectorName::Chain, &judged.birth, chain.p_value, observed, remark, expected).since(since, windows)
     }
 
-    /// A first contact among many.
-    pub(crate) fn searched(&self, judged: &JudgedBirth, births: &[JudgedBirth]) -> Line {
-        let answered = births.iter().filter(|birth| birth.is_answered()).count() as u64;
-        let mut line = self.birth(judged);
-        line.detector = DetectorName::Scan;
-        line.explanation.remark = format!(
-            "; of its {} {} answered",
-            wording::plural(births.len() as u64, "first contact"),
-            wording::count(i64::try_from(answered).unwrap_or(i64::MAX)),
-        );
-        line
-    }
-
-    /// The floor of scans was reached by this contact.
-    pub(crate) fn floor(&self, birth: Birth, hosts: usize, ports: usize) -> Unusual {
-        let edge = birth.edge;
-        let observed = format!(
-            "{} tried {} and up to {} of one within 5 minutes, last {}{}",
-            self.entity(edge.source),
-            wording::plural(hosts as u64, "host"),
-            wording::plural(ports as u64, "port"),
-            self.entity(edge.destination),
-            wording::port(edge.port, birth.counts.protocol_num),
-        );
-        let (known, since, windows) = self.source_baseline(edge.source);
-        let expected = match known {
-            Some(known) => format!("fewer than 25 new hosts and 15 new ports of one: {known}"),
-            None => String::from("fewer than 25 new hosts and 15 new ports of one"),
-        };
-        let line = self
-            .line(DetectorName::Scan, &birth, crate::distributions::P_MIN, observed, String::new(), expected)
-            .since(since, windows);
-        Unusual {
-            behaviour: DetectorName::Scan,
-            p_value: line.p_value,
-            ratio: 0.0,
-            risk_score: 0.0,
-            signals: 1,
-            edges: vec![(edge, birth.counts)],
-            lines: vec![line],
-            decided: birth.counts.first,
-            subject: String::new(),
-            source: edge.source,
-        }
-    }
-
     /// A burst of refusals that is spread over new edges.
     pub(crate) fn refused(
         &self,
@@ -290,13 +249,16 @@ impl Explainer<'_> {
                     ),
                 )
             }
+            Facts::Amount { .. } | Facts::Beacon { .. } | Facts::Drift { .. } => self.long_view(signal),
             Facts::Carry { age } => (
                 format!("{source} used {destination}{port} again, its new destination since {}", wording::time(since)),
                 format!("no such destination; its first contact was unusual {} ago", wording::plural(age, "window")),
             ),
         };
         let birth = Birth { edge, counts };
-        self.line(name, &birth, p_value, observed, String::new(), expected).since(since, signal.windows)
+        let mut line = self.line(name, &birth, p_value, observed, String::new(), expected).since(since, signal.windows);
+        line.explanation.is_inbound = matches!(signal.facts, Facts::Amount { is_out: false, .. });
+        line
     }
 
     /// A destination that far more reached than before.
@@ -372,6 +334,7 @@ impl Explainer<'_> {
                 baseline_windows: 0,
                 dst_kind: self.network.kind(edge.destination),
                 is_alone: false,
+                is_inbound: false,
             },
         }
     }

@@ -35,7 +35,10 @@ pub use decision::{Control, Decided, DecisionMode, DecisionSettings, Incident, I
 pub use engine::{Engine, Statistics};
 pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::FlowEvent;
-pub use settings::{BreachSettings, DestinationSettings, ScanSettings, Settings, SettingsError, VolumeSettings};
+pub use settings::{
+    BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
+    ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
+};
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.
-pub const DETECTOR_VERSION: i32 = 3;
+pub const DETECTOR_VERSION: i32 = 4;

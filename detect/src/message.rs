@@ -35,8 +35,10 @@ impl Open {
                     (false, false) => 0,
                 }
             }
-            DetectorName::Scan => usize::from(is_agent),
-            DetectorName::Transfer => 1 + has_agent,
+            DetectorName::Scan | DetectorName::SlowScan | DetectorName::Dark => usize::from(is_agent),
+            DetectorName::Transfer | DetectorName::Exfiltration => 1 + has_agent,
+            DetectorName::Beacon => 1,
+            DetectorName::Drift => has_agent,
             DetectorName::Denied
             | DetectorName::Failed
             | DetectorName::Volume
@@ -61,7 +63,17 @@ impl Open {
             // Network Service Discovery.
             DetectorName::Scan => return "T1046",
             // Exfiltration Over C2 Channel; Exfiltration Over Alternative Protocol.
-            DetectorName::Transfer => return if is_external { "T1041" } else { "T1048" },
+            DetectorName::Transfer | DetectorName::Drift => return if is_external { "T1041" } else { "T1048" },
+            // Exfiltration Over C2 Channel; Data from Information Repositories; Exfiltration Over Alternative Protocol.
+            DetectorName::Exfiltration => {
+                return match (lead.explanation.is_inbound, is_external) {
+                    (true, false) => "T1213",
+                    (_, true) => "T1041",
+                    (false, false) => "T1048",
+                };
+            }
+            // Application Layer Protocol.
+            DetectorName::Beacon => return "T1071",
             // Network Service Discovery; a service that stopped answering looks the same.
             DetectorName::Denied | DetectorName::Failed => return "T1046",
             // Application Layer Protocol; Endpoint Denial of Service.
@@ -142,6 +154,19 @@ impl Open {
             DetectorName::Destination | DetectorName::Carry if self.edge_count > 1 => {
                 let several = self.edge_count;
                 format!("{source} contacts {several} new destinations, foremost {destination}{port}")
+            }
+            DetectorName::Exfiltration if lead.explanation.is_inbound => {
+                format!("{source} takes far more data from {destination}{port} than new contacts do")
+            }
+            DetectorName::Exfiltration => {
+                format!("{source} sends far more data to {destination}{port} than new contacts do")
+            }
+            DetectorName::Beacon => format!("{source} calls {destination}{port} at regular times"),
+            DetectorName::Drift => {
+                format!("amounts between {source} and {destination}{port} change a little every day")
+            }
+            DetectorName::SlowScan | DetectorName::Dark => {
+                format!("{source} slowly searches the network, last {destination}{port}")
             }
             DetectorName::Destination | DetectorName::Carry => {
                 format!("{source} contacts {destination}{port} for the first time")

@@ -1,13 +1,18 @@
 //! What the two levels tell each other: notices at once, an exchange and a report when a window closes, feedback after it.
 //! Sums in them are whole numbers or lists in a total order, so that it does not matter how edges are spread over shards.
 
+mod pools;
+
+pub(crate) use pools::STAGES;
+pub use pools::{AmountPools, Amounts, Pools};
+
 use crate::combine::CauchySum;
 use crate::network::Edge;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::entity::EntityKind;
 
-/// The detectors. Those of the edge level come first: their place is their index in [`SourceDigest::tests`].
+/// The detectors. Places of those of the edge level in [`SourceDigest::tests`] are those in [`EDGE_DETECTORS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DetectorName {
@@ -35,13 +40,37 @@ pub enum DetectorName {
     Flood,
     /// Flows outside of the declared policy.
     Policy,
+    /// Far more data over a new edge than new edges carry, or data gathered and then sent on.
+    Exfiltration,
+    /// Contact at regular times.
+    Beacon,
+    /// Amounts of an edge that grow or shrink slowly, day by day.
+    Drift,
+    /// More first contacts over hours than the entity has.
+    #[serde(rename = "slow-scan")]
+    SlowScan,
+    /// Contacts to addresses where nobody ever was.
+    Dark,
 }
 
+/// How many detectors the edge level has.
+pub(crate) const EDGE_DETECTOR_COUNT: usize = 8;
 /// Detectors of the edge level.
-pub(crate) const EDGE_DETECTORS: [DetectorName; 5] =
-    [DetectorName::Transfer, DetectorName::Denied, DetectorName::Failed, DetectorName::Carry, DetectorName::Volume];
+pub(crate) const EDGE_DETECTORS: [DetectorName; EDGE_DETECTOR_COUNT] = [
+    DetectorName::Transfer,
+    DetectorName::Denied,
+    DetectorName::Failed,
+    DetectorName::Carry,
+    DetectorName::Volume,
+    DetectorName::Exfiltration,
+    DetectorName::Beacon,
+    DetectorName::Drift,
+];
 
 impl DetectorName {
+    /// How many there are: their places are below it.
+    pub(crate) const COUNT: usize = Self::Dark as usize + 1;
+
     /// The word in findings and scores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -58,6 +87,11 @@ impl DetectorName {
             Self::Inflow => "inflow",
             Self::Flood => "flood",
             Self::Policy => "policy",
+            Self::Exfiltration => "exfiltration",
+            Self::Beacon => "beacon",
+            Self::Drift => "drift",
+            Self::SlowScan => "slow-scan",
+            Self::Dark => "dark",
         }
     }
 
@@ -133,6 +167,43 @@ pub enum Facts {
         /// Its degrees of freedom.
         freedom: f64,
     },
+    /// Logarithm of one plus the bytes that a young edge moved since its birth against a Student-t prediction.
+    Amount {
+        /// Whether these are the bytes from the source to the destination.
+        is_out: bool,
+        /// Bytes since its birth.
+        bytes: f64,
+        /// Location of the prediction, in logarithms.
+        mean: f64,
+        /// Its scale.
+        scale: f64,
+        /// Its degrees of freedom.
+        freedom: f64,
+        /// p-value of its birth; 1 in the window of birth itself, where it is not known yet.
+        novelty: f64,
+    },
+    /// Contacts at regular times.
+    Beacon {
+        /// Contacts that were looked at.
+        contacts: u64,
+        /// Median time between two of them, seconds.
+        period_s: f64,
+        /// Median deviation of these times from their median, as a share of it.
+        dispersion: f64,
+    },
+    /// Daily amounts against a slow baseline.
+    Drift {
+        /// Whether they grow.
+        is_up: bool,
+        /// Whether the amounts are bytes; else connections.
+        is_bytes: bool,
+        /// Amount of the day so far.
+        amount: f64,
+        /// Location of the prediction for a day, in logarithms.
+        mean: f64,
+        /// Days in the baseline.
+        days: u64,
+    },
 }
 
 /// One edge's part in a signal.
@@ -176,8 +247,8 @@ pub struct SourceDigest {
     pub failed: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
-    /// The edge level's detectors, in the order of [`DetectorName`].
-    pub tests: [Tests; 5],
+    /// The edge level's detectors, in the order of [`EDGE_DETECTORS`].
+    pub tests: [Tests; EDGE_DETECTOR_COUNT],
 }
 
 /// An edge that did not exist before the window.
@@ -246,38 +317,6 @@ pub struct Report {
     pub pools: Pools,
     /// Signals of single edges, where they are kept.
     pub edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
-}
-
-/// What is known of all edges together: prior means and variances. Whole numbers, so that sums are exact.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pools {
-    /// Flows.
-    pub flows: u64,
-    /// Denied flows times ten, per edge and window at most one in ten.
-    pub denied: u64,
-    /// Failed flows times ten, as above.
-    pub failed: u64,
-    /// Squared residuals of logarithms of flow sizes, each at most 9, in units of 2^-28.
-    pub size_squares: u128,
-    /// Their number.
-    pub sizes: u64,
-    /// Squared residuals of logarithms of connections per window, each at most 9, in units of 2^-28.
-    pub volume_squares: u128,
-    /// Their number.
-    pub volumes: u64,
-}
-
-impl Pools {
-    /// Adds another's.
-    pub const fn merge(&mut self, other: &Self) {
-        self.flows = self.flows.saturating_add(other.flows);
-        self.denied = self.denied.saturating_add(other.denied);
-        self.failed = self.failed.saturating_add(other.failed);
-        self.size_squares += other.size_squares;
-        self.sizes += other.sizes;
-        self.volume_squares += other.volume_squares;
-        self.volumes += other.volumes;
-    }
 }
 
 /// Residuals of established edges, counted in steps of 2^-8: what the window's common change is the median of.

@@ -1,5 +1,9 @@
 //! Settings of the detectors: a plain section of the configuration, checked when the engine is made.
 
+mod detectors;
+
+pub use detectors::{BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, SlowScanSettings};
+
 use crate::decision::DecisionSettings;
 use serde::{Deserialize, Serialize};
 use tradewind_model::Severity;
@@ -37,6 +41,16 @@ pub struct Settings {
     pub scan: ScanSettings,
     /// Settings of the detector of policy breaches.
     pub policy: BreachSettings,
+    /// Settings of the detector of data that leaves or is gathered.
+    pub exfiltration: ExfiltrationSettings,
+    /// Settings of the detector of periodic contact.
+    pub beacon: BeaconSettings,
+    /// Settings of the detector of slow drift.
+    pub drift: DriftSettings,
+    /// Settings of the detector of slow scans.
+    pub slow_scan: SlowScanSettings,
+    /// Settings of the detector of contacts to addresses where nobody is.
+    pub dark: DarkSettings,
     /// Settings of the decision: how many findings a person is told.
     pub decision: DecisionSettings,
 }
@@ -121,6 +135,11 @@ impl Default for Settings {
             volume: VolumeSettings::default(),
             scan: ScanSettings::default(),
             policy: BreachSettings::default(),
+            exfiltration: ExfiltrationSettings::default(),
+            beacon: BeaconSettings::default(),
+            drift: DriftSettings::default(),
+            slow_scan: SlowScanSettings::default(),
+            dark: DarkSettings::default(),
             decision: DecisionSettings::default(),
         }
     }
@@ -168,7 +187,8 @@ impl Settings {
         let volume = &self.volume;
         const POSITIVE: &str = "above 0";
         const SHARE: &str = "above 0 and below 1";
-        let rules: [(&'static str, f64, bool, &'static str); 15] = [
+        let (beacon, drift) = (&self.beacon, &self.drift);
+        let rules: [(&'static str, f64, bool, &'static str); 19] = [
             ("window_s", self.window_s as f64, (1..=86_400).contains(&self.window_s), "from 1 to 86400"),
             (
                 "cool_down_s",
@@ -199,6 +219,20 @@ impl Settings {
             ("volume.freedom_max", volume.freedom_max, volume.freedom_max >= 1.0, "at least 1"),
             ("volume.variance_prior", volume.variance_prior, volume.variance_prior > 0.0, POSITIVE),
             ("volume.learn_p_min", volume.learn_p_min, is_share(volume.learn_p_min), SHARE),
+            ("beacon.days", beacon.days.into(), (1..=90).contains(&beacon.days), "from 1 to 90"),
+            (
+                "beacon.edges_max",
+                beacon.edges_max as f64,
+                (1..=100_000).contains(&beacon.edges_max),
+                "from 1 to 100000",
+            ),
+            ("drift.days_min", drift.days_min.into(), (3..=90).contains(&drift.days_min), "from 3 to 90"),
+            (
+                "drift.held_days_max",
+                drift.held_days_max.into(),
+                (1..=90).contains(&drift.held_days_max),
+                "from 1 to 90",
+            ),
         ];
         match rules.into_iter().find(|(_, value, holds, _)| !holds || !value.is_finite()) {
             Some((key, value, _, expected)) => Err(SettingsError { key, value: value.to_string(), expected }),

@@ -10,7 +10,7 @@ use tradewind_model::entity::EntityKind;
 /// The bar is never above: what one unit in a thousand does is not unusual.
 const BAR_MAX: f64 = 1e-3;
 /// Detectors, by their places in [`DetectorName`].
-pub(super) const DETECTORS: usize = DetectorName::Policy as usize + 1;
+pub(super) const DETECTORS: usize = DetectorName::COUNT;
 /// Groups of entities whose detectors are alike: services and agents; hosts, on which people work; what is outside; what
 /// nobody knows.
 pub(super) const ALIKE: usize = 4;

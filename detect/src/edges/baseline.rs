@@ -1,4 +1,4 @@
-//! What is kept of one edge: 84 bytes. Forgetting means and squares, refusals, and what its birth was worth.
+//! What is kept of one edge: 92 bytes. Forgetting means and squares, refusals, and what its birth was worth.
 
 use crate::distributions::{student_t_quantile, student_t_tail, student_t_two_sided};
 use crate::exact;
@@ -46,6 +46,15 @@ pub(super) struct EdgeState {
     pub(super) size_out: Moments,
     pub(super) size_in: Moments,
     pub(super) refusals: Refusals,
+    /// Bytes from source to destination since birth, while it is young.
+    #[serde(with = "exact")]
+    pub(super) moved_out: f32,
+    /// Bytes from destination to source, as above.
+    #[serde(with = "exact")]
+    pub(super) moved_in: f32,
+    /// -ln p of the amount that was told last.
+    #[serde(with = "exact")]
+    pub(super) moved_told: f32,
     /// Windows in a row whose volume was too unusual to be learnt.
     pub(super) volumes_held: u8,
     /// Windows with flows whose size was too unusual to be learnt.
@@ -79,6 +88,9 @@ impl EdgeState {
             size_out: Moments::default(),
             size_in: Moments::default(),
             refusals: Refusals::default(),
+            moved_out: 0.0,
+            moved_in: 0.0,
+            moved_told: 0.0,
             volumes_held: 0,
             sizes_held: 0,
             is_answered: false,
@@ -187,6 +199,6 @@ mod tests {
 
     #[test]
     fn an_edge_is_small() {
-        assert!(size_of::<EdgeState>() <= 84, "{}", size_of::<EdgeState>());
+        assert!(size_of::<EdgeState>() <= 92, "{}", size_of::<EdgeState>());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::baseline::EdgeState;
 use super::digest::Digests;
+use super::long_view::{Closed, LongView};
 use super::tally::Tally;
 use super::{refusal, transfer, volume};
 use crate::network::Port;
@@ -26,6 +27,7 @@ pub(super) fn close_edge(
     tally: &Tally,
     window: &Window<'_>,
     volume: Option<&VolumeSettings>,
+    long_view: &mut LongView,
     mut kept: Option<&mut Vec<(DetectorName, EdgeSignal)>>,
     digests: &mut Digests<'_>,
 ) {
@@ -34,19 +36,20 @@ pub(super) fn close_edge(
     let level = volume::level(counts.opened) - change;
     let mut is_volume_unusual = false;
     let age = u64::from(window.age.saturating_sub(state.born));
+    let (edge, windows) = (state.edge, u64::from(state.windows));
     let mut tell = |name: DetectorName, p_value: Option<(f64, Facts)>| {
         let signal = p_value.map(|(p_value, facts)| EdgeSignal {
-            edge: state.edge,
+            edge,
             p_value,
             counts: *counts,
             facts,
             born: window.index.saturating_sub(i64::try_from(age).unwrap_or(i64::MAX)),
-            windows: u64::from(state.windows),
+            windows,
         });
         if let (Some(kept), Some(signal)) = (&mut kept, signal) {
             kept.push((name, signal));
         }
-        digests.tell(name, state.edge, signal);
+        digests.tell(name, edge, signal);
     };
     if !tally.is_birth {
         if let Some(judged) = transfer::judge(state, tally, pools) {
@@ -80,7 +83,10 @@ pub(super) fn close_edge(
                 Facts::Volume { mean: prediction.mean + change, scale: prediction.scale, freedom: prediction.freedom };
             tell(DetectorName::Volume, p_value.map(|p| (p, facts)));
         }
-    } else {
+    }
+    let closed = Closed { number: tally.number, index: window.index, age, counts, pools };
+    long_view.close(state, &closed, tell);
+    if tally.is_birth {
         digests.birth(state.edge, counts);
     }
     if state.watched_until >= window.age && state.watched_until > 0 {

@@ -2,11 +2,15 @@
 //! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
 
 pub(crate) mod aging;
+mod amount;
 mod baseline;
+mod beacon;
 mod cold;
 mod contacts;
 mod digest;
+mod drift;
 mod judge;
+mod long_view;
 pub(crate) mod refusal;
 mod shard;
 mod sharding;

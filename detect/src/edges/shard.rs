@@ -3,10 +3,13 @@
 
 use super::aging::{Worth, cut};
 use super::baseline::EdgeState;
+use super::beacon::WINDOW_CONTACTS_MAX;
 use super::cold::{ColdEdge, ColdEdges};
 use super::contacts::Contacts;
 use super::digest::Digests;
 use super::judge::{Window, close_edge};
+use super::long_view::LongView;
+use super::sharding::virtual_shard;
 use super::tally::{Awaited, Tally};
 use super::{transfer, volume};
 use crate::event::FlowEvent;
@@ -30,6 +33,7 @@ const COLD_PER_EDGE: usize = 4;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct EdgeShard {
     volume: Option<VolumeSettings>,
+    long_view: LongView,
     top_max: usize,
     keeps_scores: bool,
     network: Network,
@@ -84,6 +88,7 @@ impl EdgeShard {
     pub fn new(settings: &Settings, edges_max: usize) -> Self {
         Self {
             volume: settings.volume.is_enabled.then(|| settings.volume.clone()),
+            long_view: LongView::new(settings),
             top_max: settings.observations_max,
             keeps_scores: false,
             network: Network::default(),
@@ -243,6 +248,7 @@ impl EdgeShard {
         tally.counts.merge(&counts);
         tally.add_sizes(&counts);
         let contacts = tally.contacts;
+        let is_timed = tally.is_watched && counts.opened > 0 && tally.counts.opened <= WINDOW_CONTACTS_MAX;
         if tally.awaited != Awaited::Nothing {
             let is_refused = counts.is_refused();
             let is_due = match tally.awaited {
@@ -256,6 +262,9 @@ impl EdgeShard {
                 let is_new = tally.is_birth;
                 notices.push(Notice::Contact(self.contact(number, is_new, counts)));
             }
+        }
+        if is_timed {
+            self.long_view.watch.add(number, counts.first);
         }
         if contacts > 0 {
             self.contacts[contacts as usize - 1].add(&counts);
@@ -313,7 +322,17 @@ impl EdgeShard {
         }
         let last = u32::try_from(self.contacts.len()).expect("as many as there are edge numbers");
         let contacts = if awaited == Awaited::Nothing { 0 } else { last };
-        self.tallies.push(Tally { number, is_birth, awaited, contacts, counts: nothing, size_out, size_in });
+        let is_watched = self.long_view.watch.has(number);
+        self.tallies.push(Tally {
+            number,
+            is_birth,
+            is_watched,
+            awaited,
+            contacts,
+            counts: nothing,
+            size_out,
+            size_in,
+        });
         self.places[place] = u32::try_from(self.tallies.len()).expect("as many as there are edge numbers");
         self.tallies.last_mut().expect("just pushed")
     }
@@ -357,6 +376,7 @@ impl EdgeShard {
         let breaches = std::mem::take(&mut self.breaches);
         self.breaches_of.clear();
         let contacts = std::mem::take(&mut self.contacts);
+        self.long_view.watch.sort();
         let mut digests = Digests::new(&self.network, self.top_max);
         for tally in &tallies {
             let place = tally.number as usize;
@@ -364,11 +384,15 @@ impl EdgeShard {
             let state = &mut self.states[place];
             digests.count(state.edge, &tally.counts);
             let mut kept = self.keeps_scores.then(Vec::new);
-            close_edge(state, tally, &window, self.volume.as_ref(), kept.as_mut(), &mut digests);
+            let long_view = &mut self.long_view;
+            close_edge(state, tally, &window, self.volume.as_ref(), long_view, kept.as_mut(), &mut digests);
             if let Some(signals) = kept {
                 digests.score(state.edge, signals);
             }
         }
+        let states = &self.states;
+        let amounts = self.long_view.end(index, |number| window.age.saturating_sub(states[number as usize].born));
+        digests.pools.merge_amounts(&amounts);
         self.tallies = tallies;
         self.tallies.clear();
         for known in &contacts {
@@ -435,6 +459,7 @@ impl EdgeShard {
         }
         self.states = states;
         self.places = vec![0; self.states.len()];
+        self.long_view.keep(&numbers);
         numbers
     }
 
@@ -447,6 +472,13 @@ impl EdgeShard {
             #[allow(clippy::cast_possible_truncation)] // Single precision is what is kept.
             let narrow = evidence as f32;
             state.evidence = narrow;
+            let network = &self.network;
+            let rank = |number| {
+                let edge = network.edge_of(number);
+                (network.name(edge.source), network.name(edge.destination), edge.port)
+            };
+            let part = virtual_shard(&feedback.source, &feedback.destination);
+            self.long_view.watch.begin(number, part, evidence, rank);
         }
         if feedback.is_accepted {
             state.accept();

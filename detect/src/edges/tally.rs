@@ -28,6 +28,8 @@ pub(super) enum Awaited {
 pub(super) struct Tally {
     pub(super) number: u32,
     pub(super) is_birth: bool,
+    /// Whether the times of its contacts are looked at.
+    pub(super) is_watched: bool,
     pub(super) awaited: Awaited,
     /// Place of the edge's first flows plus one; zero where nothing of it is worth telling at once.
     pub(super) contacts: u32,

@@ -4,8 +4,10 @@
 mod aging;
 mod chain;
 mod conclusion;
+mod dark;
 mod destination;
 mod edge_scores;
+mod exfiltration;
 mod flood;
 mod hazard;
 mod inflow;
@@ -16,6 +18,7 @@ mod popularity;
 mod port;
 mod refusals;
 mod scan;
+mod slow_scan;
 mod states;
 mod unit;
 mod view;
@@ -23,6 +26,8 @@ mod votes;
 mod withheld;
 
 pub(crate) use chain::{Chain, Hop};
+pub(crate) use dark::Judged as JudgedDark;
+pub(crate) use slow_scan::Judged as JudgedPace;
 pub(crate) use view::View;
 
 use crate::breach;
@@ -219,6 +224,8 @@ impl EntityLevel {
             settings: &self.settings,
             is_starting,
             index: at.index,
+            day: view.day(),
+            network: &self.network,
         };
         let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
         let mut floods: BTreeMap<u32, f64> = BTreeMap::new();
@@ -368,6 +375,7 @@ impl EntityLevel {
         self.states.learn_votes(&persistent);
         self.states.learn(view, births, outlook, learning, (&self.network, &mut self.withheld));
         self.pools.merge(&view.pools);
+        self.pools.fade();
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
         self.floor.expire(next);

@@ -1,11 +1,14 @@
 //! What the entity level learns: who was seen since when, how often each gets something new, who is popular. Learnt at a
 //! window's close, after all of it was judged.
 
+use super::dark::Dark;
+use super::exfiltration::{Hoard, Moved};
 use super::flood::Flood;
 use super::hazard::{Curve, Factor};
 use super::inflow::{Baseline, Crowd, Judged, Learning};
 use super::outlook::Outlook;
 use super::scan::Walk;
+use super::slow_scan::Pace;
 use super::view::View;
 use super::votes::Votes;
 use super::withheld::Withheld;
@@ -14,6 +17,7 @@ use crate::edges::aging::Worth;
 use crate::network::{Edge, Network};
 use crate::report::Birth;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use tradewind_model::entity::EntityKind;
 
 /// A new edge with a lower p-value does not make its source one that often has new edges: else who searches a network
@@ -33,6 +37,7 @@ pub(crate) struct EntityStates {
     /// New destinations per window of the network, by its age.
     pub(super) new_destinations: Curve,
     pub(super) crowd: Crowd,
+    pub(super) dark: Dark,
     /// How many sources there are of each kind.
     kinds: Vec<(EntityKind, usize)>,
     /// Per entity number.
@@ -56,6 +61,8 @@ pub(crate) struct Source {
     pub(super) refusals: SourceRefusals,
     pub(super) walk: Walk,
     pub(super) flood: Flood,
+    pub(super) pace: Pace,
+    pub(super) hoard: Hoard,
 }
 
 /// An entity as a destination.
@@ -88,6 +95,18 @@ impl EntityStates {
     /// Whether nobody saw it before this window.
     pub(super) fn is_stranger(&self, entity: u32) -> bool {
         self.source(entity).is_none() && self.destination(entity).is_none()
+    }
+
+    /// Destinations of new edges inside the network that nothing was ever heard of, nor is now.
+    pub(super) fn dark_of(&self, births: &[JudgedBirth], network: &Network) -> Vec<u32> {
+        let is_dark = |birth: &&JudgedBirth| {
+            let destination = birth.birth.edge.destination;
+            !birth.is_answered()
+                && network.kind(destination) != EntityKind::External
+                && !self.votes.is_server(destination)
+                && self.source(destination).is_none()
+        };
+        births.iter().filter(is_dark).map(|birth| birth.birth.edge.destination).collect()
     }
 
     /// How many sources there are of a kind.
@@ -134,7 +153,7 @@ impl EntityStates {
             .collect();
         let answers: Vec<Edge> = withheld.sort_out(view).into_iter().copied().collect();
         self.learn_ports(view, &answers, outlook, is_starting, limit);
-        self.learn_sources(view, births, outlook, learning, (limit, withheld));
+        self.learn_sources(view, births, outlook, learning, (limit, withheld, network));
         view.sources.iter().for_each(|digest| self.learn_kind(digest.source, network.kind(digest.source)));
         self.learn_votes(&answers);
         let new_destinations = strangers.iter().filter(|&&entity| self.votes.is_server(entity)).count() as u64;
@@ -148,10 +167,17 @@ impl EntityStates {
         births: &[JudgedBirth],
         outlook: &Outlook,
         learning: Learning<'_>,
-        (limit, withheld): (u64, &Withheld),
+        (limit, withheld, network): (u64, &Withheld, &Network),
     ) {
-        let Learning { is_starting, is_training, .. } = learning;
+        let Learning { is_starting, is_training, settings } = learning;
         let mut new_sources = 0;
+        let mut met: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for digest in &view.sources {
+            let own = &births[view.births_of(digest.source)];
+            met.insert(digest.source, if is_starting { Vec::new() } else { self.dark_of(own, network) });
+        }
+        self.dark.begin(view.day());
+        met.iter().for_each(|(&source, met)| self.dark.learn(source, met));
         for digest in view.sources.iter().filter(|digest| digest.is_oriented) {
             let own = &births[view.births_of(digest.source)];
             let answered = own.iter().filter(|birth| birth.is_answered()).count() as u64;
@@ -162,6 +188,8 @@ impl EntityStates {
             let learnt = if is_starting { own.len() as u64 } else { limit };
             let learnt = if is_learnt { learnt } else { 0 };
             (0..learnt).zip(&by_mark).for_each(|(_, birth)| self.votes.learn_birth(birth.is_answered()));
+            let expected = outlook.expectation(self, digest.source, &settings.destination).births;
+            let moved = Moved::of(digest, own, network);
             let state = self.sources[digest.source as usize].get_or_insert_with(|| {
                 new_sources += 1;
                 Source {
@@ -175,6 +203,8 @@ impl EntityStates {
                     refusals: SourceRefusals::default(),
                     walk: Walk::default(),
                     flood: Flood::new(view.index),
+                    pace: Pace::default(),
+                    hoard: Hoard::default(),
                 }
             });
             let bucket = Curve::bucket(view.index.abs_diff(state.first_window));
@@ -197,6 +227,13 @@ impl EntityStates {
             let mut by_time: Vec<&Birth> = own.iter().map(|birth| &birth.birth).collect();
             by_time.sort_by_key(|birth| birth.counts.first);
             by_time.iter().for_each(|birth| state.walk.step(birth.counts.answered > 0));
+            // What a source does first says nothing of its pace.
+            if bucket > 0 && !is_starting {
+                state.pace.learn(view.index, settings.window_s, own.len(), expected);
+            }
+            if let Some(moved) = moved.filter(|_| !is_starting && settings.exfiltration.is_enabled) {
+                state.hoard.learn(view.index, &moved);
+            }
         }
         self.new_sources.learn(Curve::bucket(view.age), new_sources);
     }
@@ -263,6 +300,7 @@ impl EntityStates {
             }
         }
         self.votes.keep(numbers);
+        self.dark.keep(numbers);
         self.sources = kept(&self.sources, numbers);
         self.destinations = kept(&self.destinations, numbers);
     }

@@ -1,11 +1,13 @@
 //! The unit of decision: one entity in one window. Collects its signals, combines them, and says which edges speak.
 
+use super::exfiltration::Moved;
 use super::flood::{self, Flood};
 use super::outlook::{Marked, Outlook};
 use super::refusals::Refused;
 use super::scan::Walk;
+use super::slow_scan::Pace;
 use super::states::EntityStates;
-use super::{JudgedBirth, UnitScore, View, destination, port, scan};
+use super::{JudgedBirth, UnitScore, View, dark, destination, port, scan, slow_scan};
 use crate::combine;
 use crate::decision::Weighed;
 use crate::explain::Explainer;
@@ -14,8 +16,8 @@ use crate::network::{Edge, Network};
 use crate::report::{DetectorName, EDGE_DETECTORS, EdgeCounts, Pools, SourceDigest, Tests};
 use crate::settings::Settings;
 
-/// Detectors whose p-values decide together, whether or not each had something to test.
-pub(super) const DECIDING: usize = 10;
+/// Detectors that always run whose p-values decide together, whether or not each had something to test.
+const DECIDING: usize = 10;
 /// Place of the detector of volumes among those of the edge level.
 const VOLUME: usize = 4;
 /// A signal below this p-value speaks beside the leading one.
@@ -30,6 +32,9 @@ pub(super) struct UnitJudge<'a> {
     pub(super) is_starting: bool,
     /// Number of the window.
     pub(super) index: i64,
+    /// Number of its day.
+    pub(super) day: i64,
+    pub(super) network: &'a Network,
 }
 
 /// p-values of detectors.
@@ -41,27 +46,51 @@ pub(super) struct Unit {
     signals: Vec<(DetectorName, f64)>,
     /// Place of the birth on the most unusual port, among the source's births.
     port_place: usize,
+    slow_scan: Option<slow_scan::Judged>,
+    dark: Option<dark::Judged>,
     p_value: f64,
     risk_score: f64,
 }
 
 /// Combined p-value of a unit and its place in the order.
 pub(super) fn combined(signals: &[(DetectorName, f64)], settings: &Settings) -> (f64, f64) {
-    let p_value = combine::cauchy(signals.iter().map(|&(_, p)| p), DECIDING);
+    let p_value = combine::cauchy(signals.iter().map(|&(_, p)| p), deciding(settings));
     let ordering = signals.iter().filter(|(name, _)| orders(*name)).map(|&(_, p)| p);
     (p_value, combine::risk_score(ordering, settings.risk_cap))
+}
+
+/// Detectors whose p-values decide together.
+fn deciding(settings: &Settings) -> usize {
+    let more = [
+        settings.exfiltration.is_enabled,
+        settings.beacon.is_enabled,
+        settings.drift.is_enabled,
+        settings.slow_scan.is_enabled,
+        settings.dark.is_enabled,
+    ];
+    DECIDING + more.into_iter().filter(|&is_enabled| is_enabled).count()
 }
 
 /// Whether a detector takes part in the order of units. Measured on labelled streams: volumes only add noise to it; a new
 /// port is in the mark of its birth already, and a walk over first contacts in their number.
 const fn orders(name: DetectorName) -> bool {
-    !matches!(name, DetectorName::Volume | DetectorName::Flood | DetectorName::Scan | DetectorName::Port)
+    !matches!(
+        name,
+        DetectorName::Volume
+            | DetectorName::Flood
+            | DetectorName::Scan
+            | DetectorName::Port
+            | DetectorName::Beacon
+            | DetectorName::Drift
+            | DetectorName::SlowScan
+            | DetectorName::Dark
+    )
 }
 
 impl UnitJudge<'_> {
     /// Judges a unit.
     pub(super) fn unit(&self, digest: &SourceDigest, births: &[JudgedBirth]) -> Unit {
-        let [transfer, denied, failed, carry, volume] = &digest.tests;
+        let [transfer, denied, failed, carry, volume, _, beacon, drift] = &digest.tests;
         let mut signals = Vec::new();
         let mut tested = |name, p_value: Option<f64>| signals.extend(p_value.map(|p| (name, p)));
         let least = |tests: &Tests| (tests.sum.tests > 0).then(|| tests.sum.p_value());
@@ -77,6 +106,15 @@ impl UnitJudge<'_> {
             let deviance = Flood::deviance(known, self.index, digest.opened);
             tested(DetectorName::Flood, Some(flood::p_value(deviance)));
         }
+        tested(DetectorName::Beacon, least(beacon));
+        tested(DetectorName::Drift, least(drift));
+        let source = self.states.source(digest.source);
+        if !self.is_starting && self.settings.exfiltration.is_enabled {
+            let hoard = source.map(|source| &source.hoard);
+            let moved = Moved::of(digest, births, self.network);
+            tested(DetectorName::Exfiltration, moved.map(|moved| moved.p_value(hoard, self.index)));
+        }
+        let (mut slow_scan, mut dark) = (None, None);
         let mut port_place = 0;
         if !births.is_empty() && !self.is_starting && self.settings.destination.is_enabled {
             let settings = &self.settings.destination;
@@ -92,10 +130,21 @@ impl UnitJudge<'_> {
             let chains = births.iter().filter_map(|birth| birth.chain.as_ref());
             tested(DetectorName::Chain, chains.map(|chain| chain.p_value).min_by(f64::total_cmp));
             let walk = self.states.source(digest.source).map(|source| source.walk).unwrap_or_default();
-            tested(DetectorName::Scan, Some(p_of_walk(walk, births)));
+            let p_of_walk = p_of_walk(walk, births);
+            tested(DetectorName::Scan, Some(p_of_walk));
+            if let Some(source) = source.filter(|_| self.settings.slow_scan.is_enabled) {
+                let window_s = self.settings.window_s;
+                slow_scan = Pace::judge(Some(&source.pace), self.index, window_s, births.len(), expected, p_of_walk);
+                tested(DetectorName::SlowScan, slow_scan.map(|judged| judged.p_value));
+            }
+            if self.settings.dark.is_enabled {
+                let met = self.states.dark_of(births, self.network);
+                dark = self.states.dark.judge(self.day, digest.source, &met);
+                tested(DetectorName::Dark, dark.map(|judged| judged.p_value));
+            }
         }
         let (p_value, risk_score) = combined(&signals, self.settings);
-        Unit { source: digest.source, signals, port_place, p_value, risk_score }
+        Unit { source: digest.source, signals, port_place, slow_scan, dark, p_value, risk_score }
     }
 }
 
@@ -237,6 +286,14 @@ impl Unit {
                 let tests = &digest.tests[VOLUME];
                 tests.top.iter().take(most).map(|signal| explainer.edge(DetectorName::Volume, signal)).collect()
             }
+            DetectorName::SlowScan => {
+                let judged = self.slow_scan.zip(by_mark.first());
+                judged.map(|(judged, birth)| explainer.slow_scan(birth, judged)).into_iter().collect()
+            }
+            DetectorName::Dark => {
+                let dark = by_mark.iter().find(|birth| !birth.is_answered());
+                self.dark.zip(dark).map(|(judged, birth)| explainer.dark(birth, judged)).into_iter().collect()
+            }
             DetectorName::Scan => by_mark.iter().take(most).map(|birth| explainer.searched(birth, births)).collect(),
             _ => by_mark.iter().take(most).map(|birth| explainer.birth(birth)).collect(),
         }
@@ -250,7 +307,14 @@ fn is_search(births: &[JudgedBirth]) -> bool {
 
 /// Whether a detector judges first contacts by themselves, or what became of them.
 const fn is_about_contacts(name: DetectorName) -> bool {
-    matches!(name, DetectorName::Destination | DetectorName::Port | DetectorName::Scan)
+    matches!(
+        name,
+        DetectorName::Destination
+            | DetectorName::Port
+            | DetectorName::Scan
+            | DetectorName::SlowScan
+            | DetectorName::Dark
+    )
 }
 
 /// Kinds of evidence that speak: those that come of the same new edges, or of the same refusals, are one.
@@ -258,9 +322,18 @@ pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
     let speaks =
         |names: &[DetectorName]| signals.iter().any(|(name, p_value)| names.contains(name) && *p_value < SPEAKS_BELOW);
     let families: [&[DetectorName]; 4] = [
-        &[DetectorName::Destination, DetectorName::Port, DetectorName::Chain, DetectorName::Scan],
+        &[
+            DetectorName::Destination,
+            DetectorName::Port,
+            DetectorName::Chain,
+            DetectorName::Scan,
+            DetectorName::SlowScan,
+            DetectorName::Dark,
+            DetectorName::Beacon,
+            DetectorName::Exfiltration,
+        ],
         &[DetectorName::Denied, DetectorName::Failed],
-        &[DetectorName::Transfer],
+        &[DetectorName::Transfer, DetectorName::Drift],
         &[DetectorName::Volume, DetectorName::Flood],
     ];
     families.into_iter().filter(|names| speaks(names)).count()
@@ -272,6 +345,7 @@ const fn behaviour(name: DetectorName) -> DetectorName {
     match name {
         DetectorName::Carry => DetectorName::Destination,
         DetectorName::Flood => DetectorName::Volume,
+        DetectorName::SlowScan | DetectorName::Dark => DetectorName::Scan,
         other => other,
     }
 }

@@ -6,6 +6,7 @@ use crate::report::{Birth, Breach, DetectorName, EdgeSignal, Inflow, Pools, Repo
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::ops::Range;
+use tradewind_model::time::DAY;
 
 /// A closed window.
 #[derive(Debug)]
@@ -58,6 +59,11 @@ impl View {
             pools: Pools::default(),
             edge_scores: Vec::new(),
         }
+    }
+
+    /// Number of the day it begins in.
+    pub(crate) const fn day(&self) -> i64 {
+        self.start.div_euclid(DAY)
     }
 
     /// Adds the reports of all shards; `top_max` strongest edges per test remain.

@@ -39,6 +39,7 @@ pub struct Correlator {
 
 /// What is waited for.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there is one of it in a process")]
 enum Phase {
     /// A window that is complete.
     Gathering,

@@ -112,6 +112,7 @@ impl Round {
 
 /// What the correlator puts out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "there are three of it a window")]
 pub enum Output {
     /// For all partitions.
     Round(Round),

@@ -6,6 +6,7 @@ mod calibration;
 mod decision;
 mod evaluation;
 mod hostile;
+mod long_view;
 mod policy;
 mod sharding;
 mod simulation;

@@ -15,7 +15,8 @@ use tradewind_detect::{Settings, Statistics, UnitScore};
 use tradewind_model::time::SECOND;
 
 /// Detectors that take part in the order of units: what each adds is measured by leaving it out.
-pub(crate) const ORDERING: [&str; 6] = ["destination", "chain", "carry", "transfer", "failed", "denied"];
+pub(crate) const ORDERING: [&str; 7] =
+    ["destination", "chain", "carry", "transfer", "failed", "denied", "exfiltration"];
 /// Detectors that only decide: what each would add is measured by putting it in.
 pub(crate) const DECIDING: [&str; 4] = ["volume", "flood", "port", "scan"];
 

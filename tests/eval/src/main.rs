@@ -6,6 +6,7 @@
 
 mod all;
 mod budget;
+mod changed;
 mod detector;
 mod flows;
 mod host_hours;
@@ -97,6 +98,9 @@ enum Command {
         /// Decide by this target of the false discovery rate instead of by the budget
         #[arg(long, value_name = "RATE")]
         fdr: Option<f64>,
+        /// Change a setting below detect, such as beacon.is_enabled=false; may be given several times
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        changes: Vec<String>,
         /// Print every finding, too
         #[arg(long)]
         findings: bool,
@@ -115,6 +119,9 @@ enum Command {
         /// Windows of five minutes
         #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=1000))]
         windows: u32,
+        /// Change a setting below detect, as above
+        #[arg(long = "set", value_name = "KEY=VALUE")]
+        changes: Vec<String>,
         /// Print one JSON object instead of a line
         #[arg(long)]
         json: bool,
@@ -128,11 +135,13 @@ fn main() -> ExitCode {
             hybrid::run(&dir, train_seconds, shift_seconds, json)
         }
         Command::Stream { dir, json } => stream::run(&dir, json),
-        Command::Budget { seeds, first_seed, days, services, fdr, findings, json } => {
-            let asked = budget::Asked { seeds: first_seed..first_seed + seeds, days, services, fdr, findings };
+        Command::Budget { seeds, first_seed, days, services, fdr, changes, findings, json } => {
+            let asked = budget::Asked { seeds: first_seed..first_seed + seeds, days, services, fdr, changes, findings };
             budget::run(&asked, json)
         }
-        Command::Speed { edges, flows_per_edge, windows, json } => speed::run(edges, flows_per_edge, windows, json),
+        Command::Speed { edges, flows_per_edge, windows, changes, json } => {
+            speed::run(edges, flows_per_edge, windows, &changes, json)
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,6 +1,7 @@
 //! What a flow costs: a made-up network in which every edge is active in every window, so that both the flows and the
 //! closes of windows count.
 
+use crate::changed;
 use anyhow::Context as _;
 use serde_json::json;
 use std::time::Instant;
@@ -11,8 +12,14 @@ use tradewind_model::time::SECOND;
 /// Destinations that one source calls.
 const EDGES_PER_SOURCE: u32 = 20;
 
-pub(crate) fn run(edges: u32, flows_per_edge: u32, windows: u32, as_json: bool) -> anyhow::Result<()> {
-    let mut engine = Engine::new(Settings::default()).context("the shipped defaults are wrong")?;
+pub(crate) fn run(
+    edges: u32,
+    flows_per_edge: u32,
+    windows: u32,
+    changes: &[String],
+    as_json: bool,
+) -> anyhow::Result<()> {
+    let mut engine = Engine::new(changed::settings(changes)?).context("the shipped defaults are wrong")?;
     let sources = edges.div_ceil(EDGES_PER_SOURCE);
     let names: Vec<String> =
         (0..sources).map(|source| format!("prod/shop-{}/service/s{source}", source % 50)).collect();

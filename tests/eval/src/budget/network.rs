@@ -1,9 +1,10 @@
 //! One network over its weeks: what was told, and what of it was about attacks. Knows no label before all is told.
 
 use super::Asked;
+use crate::changed;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tradewind_detect::{DecisionMode, Engine, FlowEvent, Settings};
+use tradewind_detect::{DecisionMode, Engine, FlowEvent};
 use tradewind_model::Finding;
 use tradewind_model::time::{DAY, SECOND};
 use tradewind_testkit::scenario::{self, BenignKind, Flow, Label, Scenario, WINDOW};
@@ -80,7 +81,7 @@ pub(crate) fn run(asked: &Asked, seed: u64, is_attacked: bool) -> anyhow::Result
         services: usize::try_from(asked.services)?,
         attacks_from_day: is_attacked.then_some(half),
     });
-    let mut settings = Settings::default();
+    let mut settings = changed::settings(&asked.changes)?;
     if let Some(rate) = asked.fdr {
         settings.decision.mode = DecisionMode::FalseDiscoveryRate;
         settings.decision.false_discovery_rate = rate;
