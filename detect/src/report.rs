@@ -71,6 +71,27 @@ impl DetectorName {
     /// How many there are: their places are below it.
     pub(crate) const COUNT: usize = Self::Dark as usize + 1;
 
+    /// All of them, each at its place.
+    const ALL: [Self; Self::COUNT] = [
+        Self::Transfer,
+        Self::Denied,
+        Self::Failed,
+        Self::Carry,
+        Self::Volume,
+        Self::Destination,
+        Self::Port,
+        Self::Chain,
+        Self::Scan,
+        Self::Inflow,
+        Self::Flood,
+        Self::Policy,
+        Self::Exfiltration,
+        Self::Beacon,
+        Self::Drift,
+        Self::SlowScan,
+        Self::Dark,
+    ];
+
     /// The word in findings and scores.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -98,12 +119,7 @@ impl DetectorName {
     /// The detector of a word, if it is one.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        // By the names of the variants, so that no list of them can be forgotten.
-        let capital =
-            |part: &str| part.get(..1).unwrap_or_default().to_ascii_uppercase() + part.get(1..).unwrap_or_default();
-        let variant: String = word.split('_').map(capital).collect();
-        let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&variant);
-        Self::deserialize(deserializer).ok().filter(|name| name.as_str() == word)
+        Self::ALL.into_iter().find(|name| name.as_str() == word)
     }
 }
 

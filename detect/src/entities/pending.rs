@@ -199,8 +199,10 @@ impl Pending {
             (false, true) => DetectorName::Chain,
             (false, false) => DetectorName::Destination,
         };
-        // One word on each behaviour at once: no other needs words.
-        if self.raised.get(&edge.source).is_some_and(|all| all.iter().any(|known| known.behaviour == behaviour)) {
+        // One word on each behaviour at once: no other needs words. A chain is about a new destination, too.
+        let family = |behaviour| if behaviour == DetectorName::Chain { DetectorName::Destination } else { behaviour };
+        let is_known = |known: &Unusual| family(known.behaviour) == family(behaviour);
+        if self.raised.get(&edge.source).is_some_and(|all| all.iter().any(is_known)) {
             return None;
         }
         let mut lines = Vec::new();

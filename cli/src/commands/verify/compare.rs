@@ -49,8 +49,14 @@ fn compare(field: &str, left: &Value, right: &Value, found: &mut Vec<Difference>
             }
         }
         _ if left == right => {}
+        (Value::Number(left), Value::Number(right)) if is_close(left.as_f64(), right.as_f64()) => {}
         _ => found.push(Difference { field: field.to_owned(), stored: left.clone(), recomputed: right.clone() }),
     }
+}
+
+/// Whether numbers differ by less than what JSON keeps, as which the findings of a service travel.
+fn is_close(left: Option<f64>, right: Option<f64>) -> bool {
+    left.zip(right).is_some_and(|(left, right)| (left - right).abs() <= 1e-12 * left.abs().max(right.abs()))
 }
 
 fn compare_objects(prefix: &str, left: &Map<String, Value>, right: &Map<String, Value>, found: &mut Vec<Difference>) {
