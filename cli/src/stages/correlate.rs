@@ -201,7 +201,8 @@ impl Stage<'_> {
         let now = self.runtime.clock.now();
         let mut outgoing = Vec::new();
         let counters = &self.runtime.counters.correlate;
-        for received in batch.records.iter().filter(|received| received.offset >= at.signals) {
+        let next = at.signals;
+        for received in batch.records.iter().filter(|received| received.offset >= next) {
             let mut made = Vec::new();
             if controls::is_control(&received.record) {
                 at.control(&received.record)?;
