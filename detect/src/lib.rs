@@ -27,14 +27,21 @@ mod evidence;
 mod exact;
 mod explain;
 mod finding;
+mod identity;
 mod message;
+mod sorted;
+mod texts;
+mod usage;
 mod wording;
 
 pub use decision::{Control, Decided, DecisionMode, DecisionSettings, Incident, IncidentState, Suppression};
 pub use engine::{Engine, Statistics};
 pub use entities::{EdgeScore, UnitScore, UnusualSize};
-pub use event::FlowEvent;
-pub use settings::{BreachSettings, DestinationSettings, ScanSettings, Settings, SettingsError, VolumeSettings};
+pub use event::{Conversation, FlowEvent};
+pub use settings::{
+    BreachSettings, DestinationSettings, IdentitySettings, ProtocolSettings, ScanSettings, Settings, SettingsError,
+    VolumeSettings,
+};
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.
 pub const DETECTOR_VERSION: i32 = 3;

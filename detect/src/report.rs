@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::entity::EntityKind;
 
+mod conversations;
+
+pub(crate) use conversations::Discoveries;
+pub use conversations::{Discovery, DiscoveryRates, Guarded, Lapse, NewUse, Proof};
+
 /// The detectors. Those of the edge level come first: their place is their index in [`SourceDigest::tests`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -35,11 +40,23 @@ pub enum DetectorName {
     Flood,
     /// Flows outside of the declared policy.
     Policy,
+    /// Protocols, operations and resources that an edge never had.
+    Protocol,
+    /// Principals that an entity never proved, and edges that lost their protection.
+    Identity,
 }
 
 /// Detectors of the edge level.
-pub(crate) const EDGE_DETECTORS: [DetectorName; 5] =
-    [DetectorName::Transfer, DetectorName::Denied, DetectorName::Failed, DetectorName::Carry, DetectorName::Volume];
+pub(crate) const EDGE_DETECTORS: [DetectorName; EDGE_DETECTOR_COUNT] = [
+    DetectorName::Transfer,
+    DetectorName::Denied,
+    DetectorName::Failed,
+    DetectorName::Carry,
+    DetectorName::Volume,
+    DetectorName::Protocol,
+];
+/// Their number.
+const EDGE_DETECTOR_COUNT: usize = 6;
 
 impl DetectorName {
     /// The word in findings and scores.
@@ -58,6 +75,8 @@ impl DetectorName {
             Self::Inflow => "inflow",
             Self::Flood => "flood",
             Self::Policy => "policy",
+            Self::Protocol => "protocol",
+            Self::Identity => "identity",
         }
     }
 }
@@ -122,6 +141,15 @@ pub enum Facts {
         /// Its degrees of freedom.
         freedom: f64,
     },
+    /// A use that the edge never had.
+    Protocol {
+        /// Place of the least usual one among the window's new uses.
+        place: u32,
+        /// New uses of the edge in the window.
+        uses: u32,
+        /// Votes of the destination's other clients for the least usual one.
+        votes: u32,
+    },
 }
 
 /// One edge's part in a signal.
@@ -165,8 +193,8 @@ pub struct SourceDigest {
     pub failed: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
-    /// The edge level's detectors, in the order of [`DetectorName`].
-    pub tests: [Tests; 5],
+    /// The edge level's detectors, in the order of their list.
+    pub tests: [Tests; EDGE_DETECTOR_COUNT],
 }
 
 /// An edge that did not exist before the window.
@@ -235,6 +263,16 @@ pub struct Report {
     pub pools: Pools,
     /// Signals of single edges, where they are kept.
     pub edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
+    /// What was asked on edges that never asked it.
+    pub uses: Vec<NewUse>,
+    /// How often uses were new.
+    pub(crate) discoveries: Discoveries,
+    /// Which principals entities proved.
+    pub proofs: Vec<Proof>,
+    /// Edges that always were mutual and are not in this window.
+    pub lapses: Vec<Lapse>,
+    /// Edges that always were mutual and are so still, per service.
+    pub guarded: Vec<Guarded>,
 }
 
 /// What is known of all edges together: prior means and variances. Whole numbers, so that sums are exact.
@@ -285,6 +323,8 @@ pub struct Common {
     pub change: f64,
     /// Whether everything in the window is to be learnt.
     pub is_training: bool,
+    /// New uses that edges have.
+    pub discoveries: DiscoveryRates,
 }
 
 /// What the entity level tells the edge level of an edge after a window.
@@ -300,6 +340,8 @@ pub struct Feedback {
     pub evidence: Option<f64>,
     /// Report what it does until this window, the last included.
     pub watch_until: Option<i64>,
+    /// Uses of this window that are too unusual to be learnt.
+    pub doubted: Vec<String>,
 }
 
 /// What the edge level says at once.

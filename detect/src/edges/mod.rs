@@ -3,19 +3,23 @@
 
 mod baseline;
 mod contacts;
+mod credentials;
 mod digest;
 mod judge;
 pub(crate) mod refusal;
 mod shard;
 mod sharding;
+mod speech;
 mod tally;
 mod transfer;
+mod uses;
 pub(crate) mod volume;
 
 pub(crate) use baseline::{Moments, Prediction};
 pub use shard::EdgeShard;
 pub(crate) use shard::{Standing, broken_rule};
 pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
+pub(crate) use speech::Spoken;
 
 use crate::event::FlowEvent;
 use crate::report::{Common, Exchange, Feedback, Notice, Report};

@@ -1,6 +1,6 @@
 //! Seeded streams of flows whose truth is known, and a random generator that gives the same numbers everywhere.
 
-use tradewind_detect::{Engine, FlowEvent};
+use tradewind_detect::{Conversation, Engine, FlowEvent};
 use tradewind_model::{Finding, Outcome};
 
 pub(crate) const WINDOW: i64 = 300_000_000;
@@ -63,6 +63,8 @@ pub(crate) struct Flow {
     pub(crate) bytes: i64,
     /// Whether the declared policy denies it.
     pub(crate) is_breach: bool,
+    pub(crate) protocol: i16,
+    pub(crate) conversation: Conversation<'static>,
 }
 
 impl Flow {
@@ -78,6 +80,8 @@ impl Flow {
             count: 1,
             bytes: 1000,
             is_breach: false,
+            protocol: 6,
+            conversation: Conversation::default(),
         }
     }
 
@@ -97,7 +101,7 @@ impl Flow {
             dst_entity: &self.dst,
             dst_kind: kind(&self.dst),
             dst_port: self.port,
-            protocol_num: Some(6),
+            protocol_num: Some(self.protocol),
             outcome: self.outcome,
             is_src_dst_assignment_known: self.is_oriented,
             opens: None,
@@ -106,6 +110,7 @@ impl Flow {
             bytes_in: None,
             declared_verdict: Some(if self.is_breach { "denied" } else { "allowed" }),
             declared_rule: Some("shop/rule"),
+            conversation: self.conversation,
         }
     }
 }

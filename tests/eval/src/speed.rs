@@ -4,7 +4,7 @@
 use anyhow::Context as _;
 use serde_json::json;
 use std::time::Instant;
-use tradewind_detect::{Engine, FlowEvent, Settings};
+use tradewind_detect::{Conversation, Engine, FlowEvent, Settings};
 use tradewind_model::Outcome;
 use tradewind_model::time::SECOND;
 
@@ -43,6 +43,7 @@ pub(crate) fn run(edges: u32, flows_per_edge: u32, windows: u32, as_json: bool) 
                     bytes_in: Some(bytes * 3),
                     declared_verdict: None,
                     declared_rule: None,
+                    conversation: Conversation::default(),
                 });
             }
         }

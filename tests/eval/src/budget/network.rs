@@ -3,7 +3,7 @@
 use super::Asked;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tradewind_detect::{DecisionMode, Engine, FlowEvent, Settings};
+use tradewind_detect::{Conversation, DecisionMode, Engine, FlowEvent, Settings};
 use tradewind_model::Finding;
 use tradewind_model::time::{DAY, SECOND};
 use tradewind_testkit::scenario::{self, BenignKind, Flow, Label, Scenario, WINDOW};
@@ -69,6 +69,7 @@ fn event<'a>(scenario: &'a Scenario, flow: &Flow) -> FlowEvent<'a> {
         bytes_in: Some(flow.bytes_in),
         declared_verdict: None,
         declared_rule: None,
+        conversation: Conversation::default(),
     }
 }
 
