@@ -35,8 +35,6 @@ const WILD_USES: u32 = 1024;
 const EDGE_PRIOR: f64 = 0.25;
 /// Upper bound of the shape: new uses come in bursts.
 const SHAPE_MAX: f64 = 3.0;
-/// Usual uses that are told.
-const USUAL_TOLD: usize = 3;
 
 /// What the edges of a shard ask.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -190,12 +188,12 @@ impl Uses {
         });
         let fresh: Vec<(u32, EdgeCounts)> =
             asked.iter().copied().filter(|&(usage, _)| known.uses.iter().all(|&(had, _)| had != usage)).collect();
-        let usual = match (is_judged && !fresh.is_empty(), shape) {
+        let had = match (is_judged && !fresh.is_empty(), shape) {
             (false, _) => Vec::new(),
             (true, TRANSPORT) => {
                 self.transports.get(closing.number as usize).map(|&usual| usage::transport(usual)).into_iter().collect()
             }
-            (true, _) => known.usual(speech),
+            (true, _) => known.by_frequency(speech),
         };
         for &(usage, counts) in fresh.iter().take(TOLD_MAX) {
             digests.new_use(NewUse {
@@ -206,7 +204,7 @@ impl Uses {
                 held: known.held.iter().find(|&&(held, _)| held == usage).map_or(0, |&(_, windows)| windows),
                 born: closing.born,
                 windows: known.windows.into(),
-                usual: usual.clone(),
+                had: had.clone(),
             });
         }
         known.learn(asked, fresh.len(), rate, speech);
@@ -237,13 +235,13 @@ impl Uses {
 }
 
 impl Known {
-    /// What was asked in most windows, in words.
-    fn usual(&self, speech: &Speech) -> Vec<String> {
+    /// What was asked, that of most windows first.
+    fn by_frequency(&self, speech: &Speech) -> Vec<String> {
         let mut uses = self.uses.clone();
         uses.sort_by(|one, other| {
             other.1.cmp(&one.1).then_with(|| speech.use_text(one.0).cmp(speech.use_text(other.0)))
         });
-        uses.iter().take(USUAL_TOLD).map(|&(usage, _)| speech.use_text(usage).to_owned()).collect()
+        uses.iter().map(|&(usage, _)| speech.use_text(usage).to_owned()).collect()
     }
 
     /// Takes a window in, what is unusual in it too: that is taken back once it is known.

@@ -3,6 +3,7 @@
 
 use crate::exact;
 use serde::{Deserialize, Serialize};
+use std::slice::SliceIndex;
 
 /// Ages are pooled by powers of two: bucket b holds the ages 2^b - 1 to 2^(b+1) - 2, in windows.
 const BUCKETS: usize = 24;
@@ -24,6 +25,11 @@ impl Curve {
     pub(crate) fn learn(&mut self, bucket: usize, events: u64) {
         self.events[bucket] += events;
         self.exposure[bucket] += 1;
+    }
+
+    /// Events and windows of some buckets.
+    pub(crate) fn counts(&self, buckets: impl SliceIndex<[u64], Output = [u64]> + Clone) -> (u64, u64) {
+        (self.events[buckets.clone()].iter().sum(), self.exposure[buckets].iter().sum())
     }
 
     /// Adds what happened at an age in a window that was added before.

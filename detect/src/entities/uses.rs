@@ -2,8 +2,8 @@
 //! uses are to be expected of the edge (`edges::uses`); here each gets a mark, as a new edge does, and the k most
 //! surprising ones are judged together by the negative-binomial tail of [`super::destination`].
 //!
-//! Mark u of a use: the probability that a new use of a client of this service has at most as many votes, a vote being
-//! another client that asks it. Never asked here: the missing mass (Good and Turing) times the same over all services. So
+//! Mark u of a use: the probability that a new use of a client of this service, one that it does not have yet, has at most as
+//! many votes, a vote being another client that asks it. Never asked here: the missing mass (Good and Turing) times the same over all services. So
 //! what many others ask of the destination is hardly news, and what nobody asks anywhere is.
 //!
 //! It does not see how often something is asked.
@@ -41,7 +41,11 @@ pub(super) struct Uses {
 
 /// Uses of one service and the clients that ask each.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Service(Vec<(u32, u32)>);
+struct Service {
+    listed: Vec<(u32, u32)>,
+    /// Votes for uses beyond the bound: each counts as one that was asked once.
+    unlisted: u64,
+}
 
 /// What became of the new uses of a window.
 #[derive(Debug, Default)]
@@ -49,17 +53,23 @@ pub(super) struct Doubted(BTreeMap<u128, (Edge, Vec<String>)>);
 
 impl Service {
     fn votes(&self, usage: u32) -> u32 {
-        self.0.iter().find(|&&(known, _)| known == usage).map_or(0, |&(_, votes)| votes)
+        self.listed.iter().find(|&&(known, _)| known == usage).map_or(0, |&(_, votes)| votes)
     }
 
-    /// Mass of what a new use could be that has at most so many votes.
-    fn tail(&self, votes: u32) -> (f64, f64) {
-        let all: f64 = self.0.iter().map(|&(_, votes)| f64::from(votes)).sum();
-        let singletons = self.0.iter().filter(|&&(_, votes)| votes == 1).count() as f64;
-        let missing = (singletons + 1.0) / (all + 2.0);
-        let most = self.0.iter().map(|&(_, known)| known).filter(|&known| known <= votes);
-        let mass: f64 = most.map(f64::from).sum();
-        (missing, missing + (1.0 - missing) * mass / all.max(1.0))
+    /// Probability that a client's new use is one with at most so many votes, and that it is one that nobody asked here, where
+    /// the client has some already.
+    fn tail(&self, votes: u32, has: impl Fn(u32) -> bool) -> (f64, f64) {
+        let unlisted = self.unlisted as f64;
+        let all: f64 = self.listed.iter().map(|&(_, votes)| f64::from(votes)).sum();
+        let singletons = self.listed.iter().filter(|&&(_, votes)| votes == 1).count() as f64;
+        let missing = (singletons + unlisted + 1.0) / (all + unlisted + 2.0);
+        let (mut mass, mut open) = (missing, missing);
+        for &(_, known) in self.listed.iter().filter(|&&(usage, _)| !has(usage)) {
+            let share = (1.0 - missing) * f64::from(known) / all;
+            open += share;
+            mass += if known <= votes { share } else { 0.0 };
+        }
+        (mass / open, missing / open)
     }
 }
 
@@ -84,16 +94,27 @@ impl Uses {
         self.discoveries.rates()
     }
 
-    fn mark(&self, masses: &Masses, edge: Edge, text: &str) -> (f64, u32) {
-        let usage = self.texts.find(text).unwrap_or(0);
+    /// Mark of a use that an edge never had, and the votes of others for it.
+    fn mark(&self, masses: &Masses, new: &NewUse) -> (f64, u32) {
+        let usage = self.texts.find(&new.text).unwrap_or(0);
         let empty = Service::default();
-        let service = self.services.get(&edge.service()).unwrap_or(&empty);
+        let service = self.services.get(&new.edge.service()).unwrap_or(&empty);
         let votes = service.votes(usage);
-        let (missing, tail) = service.tail(votes);
+        let had: Vec<u32> = new.had.iter().filter_map(|text| self.texts.find(text)).collect();
+        let (mass, missing) = service.tail(votes, |usage| had.contains(&usage));
         if votes > 0 {
-            return (tail.min(1.0), votes);
+            return (mass.min(1.0), votes);
         }
-        (missing * masses.tail(self.everywhere.votes(u64::from(usage))), 0)
+        // What is asked elsewhere, but for what was asked here: that would be no news.
+        let own = self.everywhere.votes(u64::from(usage));
+        let (mut tail, mut open) = (masses.tail(own), 1.0);
+        for &(here, _) in &service.listed {
+            let known = self.everywhere.votes(u64::from(here));
+            let share = masses.unit * f64::from(known);
+            open -= share;
+            tail -= if known <= own { share } else { 0.0 };
+        }
+        (missing * (tail.max(masses.missing) / open.max(masses.missing)).min(1.0), 0)
     }
 
     /// Judges the new uses of a window: adds its tests to the digests of their sources. Those not to be learnt.
@@ -140,7 +161,7 @@ impl Uses {
         let mut by_shape: BTreeMap<Shape, (Discovery, Marks)> = BTreeMap::new();
         for (place, new) in uses.iter().enumerate() {
             let Some(expected) = new.expected else { continue };
-            let (mark, votes) = self.mark(masses, new.edge, &new.text);
+            let (mark, votes) = self.mark(masses, new);
             let of_shape = by_shape.entry(usage::shape(&new.text)).or_insert((expected, Vec::new()));
             of_shape.1.push((mark, place, votes));
             let p_value = p_of_ln(ln_negative_binomial_tail(1, expected.shape, expected.births * mark));
@@ -179,13 +200,17 @@ impl Uses {
                 continue;
             }
             let usage = self.texts.number(&new.text, OTHERS);
-            let service = &mut self.services.entry(new.edge.service()).or_default().0;
-            if let Some((_, votes)) = service.iter_mut().find(|(known, _)| *known == usage) {
+            let service = self.services.entry(new.edge.service()).or_default();
+            if let Some((_, votes)) = service.listed.iter_mut().find(|(known, _)| *known == usage) {
                 *votes = votes.saturating_add(1);
-            } else if service.len() < USES_MAX {
-                service.push((usage, 1));
-                self.everywhere.vote(u64::from(usage));
+                continue;
             }
+            if service.listed.len() < USES_MAX {
+                service.listed.push((usage, 1));
+            } else {
+                service.unlisted += 1;
+            }
+            self.everywhere.vote(u64::from(usage));
         }
     }
 }
@@ -218,7 +243,7 @@ mod tests {
             held: 0,
             born: 0,
             windows: 40,
-            usual: Vec::new(),
+            had: Vec::new(),
         }
     }
 
@@ -235,21 +260,26 @@ mod tests {
         uses
     }
 
-    fn check(text: &str, expected: f64, expected_votes: u32) {
+    fn check(text: &str, had: &[&str], expected: f64, expected_votes: u32) {
         let uses = known();
-        let edge = new_use(20, 100, "").edge;
-        let (mark, votes) = uses.mark(&uses.everywhere.masses(), edge, &format!("\u{1f}{text}\u{1f}"));
-        assert!((mark - expected).abs() < 1e-9 && votes == expected_votes, "{text}: {mark}, {votes}");
+        let written = |text: &&str| format!("\u{1f}{text}\u{1f}");
+        let new = NewUse { had: had.iter().map(written).collect(), ..new_use(20, 100, &written(&text)) };
+        let (mark, votes) = uses.mark(&uses.everywhere.masses(), &new);
+        assert!((mark - expected).abs() < 1e-9 && votes == expected_votes, "{text}, {had:?}: {mark}, {votes}");
     }
 
     #[test]
     fn what_others_ask_here_or_elsewhere_is_less_surprising() {
         let missing = 1.0 / 14.0;
-        check("a", 1.0, 10);
-        check("b", missing + (1.0 - missing) * 2.0 / 12.0, 2);
-        // Four votes of services in all, two of them for what only one has: missing mass 3/6.
-        check("c", missing * (0.5 + 0.5 * 0.5), 0);
-        check("d", missing * 0.5, 0);
+        check("a", &[], 1.0, 10);
+        check("b", &[], missing + (1.0 - missing) * 2.0 / 12.0, 2);
+        // Only `c` is asked elsewhere and not here. Four votes of services in all, two of them single: missing mass 1/2, and
+        // `c` has an eighth.
+        check("c", &[], missing, 0);
+        check("d", &[], missing * 0.5 / 0.625, 0);
+        // Who asks for all that is asked here can only have what nobody asks.
+        check("b", &["a"], 1.0, 2);
+        check("d", &["a", "b"], 0.5 / 0.625, 0);
     }
 
     #[test]
@@ -260,7 +290,7 @@ mod tests {
             let new = NewUse { expected, held, ..new_use(20, 100, "\u{1f}d\u{1f}") };
             let mut doubted = Doubted::default();
             let signal = uses.judge_edge(std::slice::from_ref(&new), 0, &uses.everywhere.masses(), &mut doubted);
-            assert!((signal.unwrap().p_value / (births * 0.5 / 14.0) - 1.0).abs() < 0.05);
+            assert!((signal.unwrap().p_value / (births * 0.8 / 14.0) - 1.0).abs() < 0.05);
             assert_eq!(doubted.of(new.edge).len(), usize::from(is_doubted), "{births}, {held}");
         }
     }

@@ -5,13 +5,16 @@ use crate::finding::Line;
 use crate::report::{Birth, DetectorName, EdgeSignal};
 use crate::{usage, wording};
 
+/// Usual uses that are told.
+const USUAL_TOLD: usize = 3;
+
 impl Explainer<'_> {
     /// A use that a known edge never had.
     pub(super) fn new_use(&self, signal: &EdgeSignal, place: u32, (uses, votes): (u32, u32)) -> Line {
         let EdgeSignal { edge, counts, p_value, .. } = *signal;
         let (source, destination) = (self.entity(edge.source), self.entity(edge.destination));
         let new = self.window.uses.get(place as usize);
-        let (text, usual) = new.map_or(("", [].as_slice()), |new| (new.text.as_str(), new.usual.as_slice()));
+        let (text, usual) = new.map_or(("", [].as_slice()), |new| (new.text.as_str(), new.had.as_slice()));
         let more = match uses.saturating_sub(1) {
             0 => String::new(),
             more => format!(" and {} more", wording::count(more.into())),
@@ -21,7 +24,7 @@ impl Explainer<'_> {
             0 => String::from("; no other client ever did"),
             votes => format!("; {} did before", wording::plural(votes.into(), "other client")),
         };
-        let usual: Vec<String> = usual.iter().map(|text| usage::words(text)).collect();
+        let usual: Vec<String> = usual.iter().take(USUAL_TOLD).map(|text| usage::words(text)).collect();
         let since = signal.born.saturating_mul(self.window.length);
         let expected = format!(
             "what it used in {} since {}{}; chance of such a change {}",

@@ -12,6 +12,9 @@ const BUCKETS: usize = 8;
 const UNITS: f64 = (1_u64 << 24) as f64;
 /// Weight of the younger age's rate in an age's rate, windows.
 const RATE_PRIOR: f64 = 4.0;
+/// New uses that an age is credited with at least: that none was seen yet does not say that there are none (Jeffreys' prior of
+/// a Poisson rate).
+const EVENTS_MIN: f64 = 0.5;
 
 /// How often edges have new uses, by the windows they are known.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,11 +37,18 @@ impl Discoveries {
         self.transports.merge(&other.transports);
     }
 
+    /// Rate of each age: (N_b + max(κ·rate_{b-1}, ½)) / (T_b + κ), as [`Curve::rates`] but for the half.
     pub(crate) fn rates(&self) -> DiscoveryRates {
         let rates = |curve: &Curve| {
-            let rates = curve.rates(RATE_PRIOR);
-            #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Saturates: a rate is never negative.
-            std::array::from_fn(|bucket| (rates.at(bucket) * UNITS).ceil() as u32)
+            let mut rate = 1.0;
+            std::array::from_fn(|bucket| {
+                let (events, windows) =
+                    if bucket + 1 < BUCKETS { curve.counts(bucket..=bucket) } else { curve.counts(bucket..) };
+                rate = (events as f64 + (RATE_PRIOR * rate).max(EVENTS_MIN)) / (windows as f64 + RATE_PRIOR);
+                #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // Saturates: no rate is negative.
+                let units = (rate * UNITS).ceil() as u32;
+                units
+            })
         };
         DiscoveryRates { uses: rates(&self.uses), transports: rates(&self.transports) }
     }
@@ -69,8 +79,8 @@ pub struct NewUse {
     pub born: i64,
     /// Windows in which the edge said something of the kind.
     pub windows: u64,
-    /// What it asks most often, at most three, where something is expected.
-    pub usual: Vec<String>,
+    /// What it asked before, the most frequent first, where something is expected.
+    pub had: Vec<String>,
 }
 
 /// What is expected of new uses on an edge.

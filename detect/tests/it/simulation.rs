@@ -158,3 +158,25 @@ pub(crate) fn takeover(windows: i64, at: i64) -> Vec<Flow> {
     flows.sort_by_key(|flow| flow.time);
     flows
 }
+
+/// Gives flows something to say: requests over mutual TLS, now and then one that was never asked, later a client without
+/// protection and one under another name.
+pub(crate) fn converse(flows: &mut [Flow], random: &mut Random) {
+    const NAMES: [&str; 4] = ["spiffe://shop/a", "spiffe://shop/b", "spiffe://shop/c", "spiffe://shop/d"];
+    for flow in flows {
+        let window = (flow.time - START).div_euclid(WINDOW);
+        let (operation, resource) =
+            [("GET", "/orders/1"), ("GET", "/items/22?all"), ("POST", "/orders")][random.below(3)];
+        let is_odd = window == 29 && flow.src == "service/s1" && random.below(9) == 0;
+        let name = NAMES[flow.src.len() % NAMES.len()];
+        flow.conversation = Conversation {
+            app_protocol: Some("http"),
+            operation: Some(if is_odd { "DELETE" } else { operation }),
+            resource: Some(resource),
+            src_principal: Some(if window == 31 && flow.src == "service/s7" { "spiffe://shop/x" } else { name }),
+            encryption: Some(if window == 33 && flow.src == "service/s8" { "none" } else { "mtls" }),
+            ..Conversation::default()
+        };
+        flow.protocol = if window == 28 && flow.src == "service/s2" && random.below(9) == 0 { 17 } else { 6 };
+    }
+}

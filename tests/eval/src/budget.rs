@@ -18,6 +18,8 @@ pub(crate) struct Asked {
     pub(crate) services: u64,
     /// Target of the false discovery rate, instead of the budget.
     pub(crate) fdr: Option<f64>,
+    /// Whether flows say what they ask.
+    pub(crate) has_requests: bool,
     /// Whether to print every finding.
     pub(crate) findings: bool,
 }

@@ -97,6 +97,9 @@ enum Command {
         /// Decide by this target of the false discovery rate instead of by the budget
         #[arg(long, value_name = "RATE")]
         fdr: Option<f64>,
+        /// Let flows say what they ask, as a proxy's log does
+        #[arg(long)]
+        requests: bool,
         /// Print every finding, too
         #[arg(long)]
         findings: bool,
@@ -128,8 +131,15 @@ fn main() -> ExitCode {
             hybrid::run(&dir, train_seconds, shift_seconds, json)
         }
         Command::Stream { dir, json } => stream::run(&dir, json),
-        Command::Budget { seeds, first_seed, days, services, fdr, findings, json } => {
-            let asked = budget::Asked { seeds: first_seed..first_seed + seeds, days, services, fdr, findings };
+        Command::Budget { seeds, first_seed, days, services, fdr, requests, findings, json } => {
+            let asked = budget::Asked {
+                seeds: first_seed..first_seed + seeds,
+                days,
+                services,
+                fdr,
+                has_requests: requests,
+                findings,
+            };
             budget::run(&asked, json)
         }
         Command::Speed { edges, flows_per_edge, windows, json } => speed::run(edges, flows_per_edge, windows, json),
