@@ -181,12 +181,10 @@ impl Engine {
         }
         self.first_window.get_or_insert(index);
         let at = self.at(index, false);
-        let common = match self.common {
-            Some(common) => common,
-            None => *self.common.insert(self.entities.common(&Exchange::default(), at.is_training)),
-        };
+        let entities = &self.entities;
+        let common = self.common.get_or_insert_with(|| entities.common(&Exchange::default(), at.is_training));
         let mut notices = Vec::new();
-        self.edges.observe(event, index, &common, &mut notices);
+        self.edges.observe(event, index, common, &mut notices);
         for notice in notices {
             findings.extend(self.entities.notice(notice, &at));
         }

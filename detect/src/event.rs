@@ -35,4 +35,40 @@ pub struct FlowEvent<'a> {
     pub declared_verdict: Option<&'a str>,
     /// `declared_rule`: the rule of the declared policy that decided. `None`: no rule did.
     pub declared_rule: Option<&'a str>,
+    /// What was spoken, and by whom. Most logs say nothing of it.
+    pub conversation: Conversation<'a>,
+}
+
+/// What a flow's log says of the application's conversation and of who proved to be who. What it does not say is not
+/// judged: silence is no news.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Conversation<'a> {
+    /// `app_protocol`: http, kafka, postgresql, ...
+    pub app_protocol: Option<&'a str>,
+    /// `operation`: GET, Produce, SELECT.
+    pub operation: Option<&'a str>,
+    /// `resource`: path, topic, table, share.
+    pub resource: Option<&'a str>,
+    /// `src_principal`: cryptographic identity that the initiator proved.
+    pub src_principal: Option<&'a str>,
+    /// `dst_principal`: cryptographic identity that the responder proved.
+    pub dst_principal: Option<&'a str>,
+    /// The word of `encryption`: tls, mtls, wireguard, ipsec, vnet, none.
+    pub encryption: Option<&'a str>,
+    /// `src_verified`: whether the initiator proved its identity.
+    pub src_verified: Option<bool>,
+    /// `dst_verified`: whether the responder proved its identity.
+    pub dst_verified: Option<bool>,
+}
+
+impl Conversation<'_> {
+    /// Whether it says what was asked of the responder.
+    pub(crate) const fn has_use(&self) -> bool {
+        self.app_protocol.is_some() || self.operation.is_some() || self.resource.is_some()
+    }
+
+    /// Whether it says how the connection was protected, or who proved to be who.
+    pub(crate) const fn has_credential(&self) -> bool {
+        self.encryption.is_some() || self.src_principal.is_some() || self.dst_principal.is_some()
+    }
 }

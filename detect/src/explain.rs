@@ -13,6 +13,8 @@ use crate::wording;
 use serde::{Deserialize, Serialize};
 use tradewind_model::entity::EntityKind;
 
+mod uses;
+
 /// What the upper end of "usual" means: one window, or flow, in a hundred lies above.
 const BAND_TAIL: f64 = 0.01;
 /// With more clients than this all count as peers: among thousands one more makes no difference to a reader.
@@ -254,6 +256,7 @@ impl Explainer<'_> {
                 format!("{source} used {destination}{port} again, its new destination since {}", wording::time(since)),
                 format!("no such destination; its first contact was unusual {} ago", wording::plural(age, "window")),
             ),
+            Facts::Protocol { place, uses, votes } => return self.new_use(signal, place, (uses, votes)),
         };
         let birth = Birth { edge, counts };
         let mut line = self.line(name, &birth, p_value, observed, String::new(), expected).since(since, signal.windows);

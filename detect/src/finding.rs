@@ -191,6 +191,12 @@ impl OpenFindings {
         self.open.retain(|_, open| !open.is_empty());
     }
 
+    /// Whether a finding of this behaviour and subject is open about an entity.
+    pub(crate) fn is_open(&self, entity: u32, behaviour: DetectorName, subject: &str) -> bool {
+        let all = self.open.get(&entity).into_iter().flatten();
+        all.into_iter().any(|open| open.behaviour == behaviour && open.subject == subject)
+    }
+
     /// Gives what breaks a rule the common subject where its entity has too many subjects already: who scans against a
     /// policy is one finding and not thousands.
     pub(crate) fn limit_subjects(&mut self, unusual: &mut Unusual) {

@@ -28,16 +28,20 @@ mod evidence;
 mod exact;
 mod explain;
 mod finding;
+mod identity;
 mod message;
+mod sorted;
+mod texts;
+mod usage;
 mod wording;
 
 pub use decision::{Control, Decided, DecisionMode, DecisionSettings, Incident, IncidentState, Suppression};
 pub use engine::{Engine, Statistics};
 pub use entities::{EdgeScore, UnitScore, UnusualSize};
-pub use event::FlowEvent;
+pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
-    ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
+    IdentitySettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.

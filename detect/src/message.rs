@@ -5,6 +5,7 @@ use crate::breach::{NO_POLICY, RULE_SUBJECT};
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
+use crate::identity;
 use crate::network::{Edge, Network, Port};
 use crate::report::DetectorName;
 use crate::wording;
@@ -20,7 +21,8 @@ impl Open {
     /// New edge: medium; low if it is one and nothing answered. An agent at a destination that none of its peers uses is
     /// high. A chain, a scan or a search is one more, and so is a second detector that agrees. An unusual size: medium.
     /// Refusals or volume alone: low. An agent at either end makes these one more. A breach of policy: medium if it was
-    /// stopped, high if not; an agent without a policy: medium.
+    /// stopped, high if not; an agent without a policy: medium. A new use: low, medium if no other client asks it; one more of
+    /// an agent. A changed identity: medium; high in plaintext and of an agent.
     pub(crate) fn severity(&self, network: &Network) -> Severity {
         const STEPS: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
         let Some(lead) = self.lines.first() else { return Severity::Informational };
@@ -46,6 +48,11 @@ impl Open {
             | DetectorName::Inflow => has_agent,
             DetectorName::Policy => {
                 1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered))
+            }
+            DetectorName::Protocol => has_agent + usize::from(lead.explanation.is_alone),
+            DetectorName::Identity => {
+                let is_plain = matches!(self.subject.as_str(), identity::PLAIN | identity::CLIENTS_PLAIN);
+                1 + usize::from(has_agent > 0 || is_plain)
             }
         };
         let is_search = is_about_new_edges(self.behaviour) && self.edge_count >= SEARCH_EDGES_MIN;
@@ -79,6 +86,10 @@ impl Open {
             // Application Layer Protocol; Endpoint Denial of Service.
             DetectorName::Inflow => return "T1499",
             DetectorName::Volume | DetectorName::Flood => return if is_external { "T1071" } else { "T1499" },
+            // Application Layer Protocol.
+            DetectorName::Protocol => return "T1071",
+            // Use Alternate Authentication Material; Adversary-in-the-Middle.
+            DetectorName::Identity => return if self.subject == identity::PRINCIPAL { "T1550" } else { "T1557" },
             _ if self.edge_count >= SEARCH_EDGES_MIN && self.behaviour != DetectorName::Policy => return "T1046",
             _ => (),
         }
@@ -151,6 +162,19 @@ impl Open {
                 format!("{source} contacts {destination}{port}{more} against the declared policy")
             }
             DetectorName::Port => format!("{source} contacts {destination}{port}, which is not usually served"),
+            DetectorName::Protocol => format!("{source} uses {destination}{port} in a way it never did"),
+            DetectorName::Identity => {
+                let entity = wording::entity(network, entity);
+                match self.subject.as_str() {
+                    identity::PLAIN => format!("{source} talks to {destination}{port} without encryption"),
+                    identity::ONE_SIDED => format!("{source} talks to {destination}{port} without proving who it is"),
+                    identity::CLIENTS_PLAIN => format!("most clients of {entity}{port} talk to it without encryption"),
+                    identity::CLIENTS_ONE_SIDED => {
+                        format!("most clients of {entity}{port} talk to it without proving who they are")
+                    }
+                    _ => format!("{entity} proves another identity than it always did"),
+                }
+            }
             DetectorName::Destination | DetectorName::Carry if self.edge_count > 1 => {
                 let several = self.edge_count;
                 format!("{source} contacts {several} new destinations, foremost {destination}{port}")
@@ -195,6 +219,11 @@ impl Open {
         }
     }
 
+    /// Whether it is about what most clients of a destination do.
+    fn is_about_clients(&self) -> bool {
+        matches!(self.subject.as_str(), identity::CLIENTS_PLAIN | identity::CLIENTS_ONE_SIDED)
+    }
+
     /// The finding as it stands.
     pub(crate) fn finding(&self, network: &Network, source: u32) -> Finding {
         let entity = network.name(source);
@@ -216,6 +245,9 @@ impl Open {
             DetectorName::Policy if self.subject != NO_POLICY => {
                 let rule = self.subject.strip_prefix(RULE_SUBJECT);
                 evidence::query_of_breaches(entity, rule, self.first_window, self.last_seen)
+            }
+            DetectorName::Identity if self.is_about_clients() => {
+                evidence::query_to(entity, self.first_window, self.last_seen)
             }
             _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
         };

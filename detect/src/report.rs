@@ -12,6 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::entity::EntityKind;
 
+mod conversations;
+
+pub(crate) use conversations::Discoveries;
+pub use conversations::{Discovery, DiscoveryRates, Guarded, Lapse, NewUse, Proof};
+
 /// The detectors. Places of those of the edge level in [`SourceDigest::tests`] are those in [`EDGE_DETECTORS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -51,10 +56,14 @@ pub enum DetectorName {
     SlowScan,
     /// Contacts to addresses where nobody ever was.
     Dark,
+    /// Protocols, operations and resources that an edge never had.
+    Protocol,
+    /// Principals that an entity never proved, and edges that lost their protection.
+    Identity,
 }
 
 /// How many detectors the edge level has.
-pub(crate) const EDGE_DETECTOR_COUNT: usize = 8;
+pub(crate) const EDGE_DETECTOR_COUNT: usize = 9;
 /// Detectors of the edge level.
 pub(crate) const EDGE_DETECTORS: [DetectorName; EDGE_DETECTOR_COUNT] = [
     DetectorName::Transfer,
@@ -65,11 +74,12 @@ pub(crate) const EDGE_DETECTORS: [DetectorName; EDGE_DETECTOR_COUNT] = [
     DetectorName::Exfiltration,
     DetectorName::Beacon,
     DetectorName::Drift,
+    DetectorName::Protocol,
 ];
 
 impl DetectorName {
     /// How many there are: their places are below it.
-    pub(crate) const COUNT: usize = Self::Dark as usize + 1;
+    pub(crate) const COUNT: usize = Self::Identity as usize + 1;
 
     /// All of them, each at its place.
     const ALL: [Self; Self::COUNT] = [
@@ -90,6 +100,8 @@ impl DetectorName {
         Self::Drift,
         Self::SlowScan,
         Self::Dark,
+        Self::Protocol,
+        Self::Identity,
     ];
 
     /// The word in findings and scores.
@@ -113,6 +125,8 @@ impl DetectorName {
             Self::Drift => "drift",
             Self::SlowScan => "slow-scan",
             Self::Dark => "dark",
+            Self::Protocol => "protocol",
+            Self::Identity => "identity",
         }
     }
 
@@ -219,6 +233,15 @@ pub enum Facts {
         mean: f64,
         /// Days in the baseline.
         days: u64,
+    },
+    /// A use that the edge never had.
+    Protocol {
+        /// Place of the least usual one among the window's new uses.
+        place: u32,
+        /// New uses of the edge in the window.
+        uses: u32,
+        /// Votes of the destination's other clients for the least usual one.
+        votes: u32,
     },
 }
 
@@ -333,6 +356,16 @@ pub struct Report {
     pub pools: Pools,
     /// Signals of single edges, where they are kept.
     pub edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
+    /// What was asked on edges that never asked it.
+    pub uses: Vec<NewUse>,
+    /// How often uses were new.
+    pub(crate) discoveries: Discoveries,
+    /// Which principals entities proved.
+    pub proofs: Vec<Proof>,
+    /// Edges that always were mutual and are not in this window.
+    pub lapses: Vec<Lapse>,
+    /// Edges that always were mutual and are so still, per service.
+    pub guarded: Vec<Guarded>,
 }
 
 /// Residuals of established edges, counted in steps of 2^-8: what the window's common change is the median of.
@@ -351,6 +384,8 @@ pub struct Common {
     pub change: f64,
     /// Whether everything in the window is to be learnt.
     pub is_training: bool,
+    /// New uses that edges have.
+    pub discoveries: DiscoveryRates,
 }
 
 /// What the entity level tells the edge level of an edge after a window.
@@ -368,6 +403,8 @@ pub struct Feedback {
     pub watch_until: Option<i64>,
     /// Whether a person accepted what it does: what was held back from learning is learnt anew.
     pub is_accepted: bool,
+    /// Uses of this window that are too unusual to be learnt.
+    pub doubted: Vec<String>,
 }
 
 /// What the edge level says at once.

@@ -53,6 +53,39 @@ pub struct Settings {
     pub dark: DarkSettings,
     /// Settings of the decision: how many findings a person is told.
     pub decision: DecisionSettings,
+    /// Settings of the detector of unusual protocols, operations and resources.
+    pub protocol: ProtocolSettings,
+    /// Settings of the detector of changed identities.
+    pub identity: IdentitySettings,
+}
+
+/// Settings of the detector of unusual protocols, operations and resources on known edges.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProtocolSettings {
+    /// Whether it runs. Default true.
+    pub is_enabled: bool,
+}
+
+/// Settings of the detector of changed identities: another principal than an entity always proved, plaintext or one-sided
+/// TLS where both ends always proved theirs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IdentitySettings {
+    /// Whether it runs. Default true.
+    pub is_enabled: bool,
+}
+
+impl Default for ProtocolSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
+impl Default for IdentitySettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
 }
 
 /// Settings of the detector of unusual destinations.
@@ -141,6 +174,8 @@ impl Default for Settings {
             slow_scan: SlowScanSettings::default(),
             dark: DarkSettings::default(),
             decision: DecisionSettings::default(),
+            protocol: ProtocolSettings::default(),
+            identity: IdentitySettings::default(),
         }
     }
 }

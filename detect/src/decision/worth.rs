@@ -3,6 +3,7 @@
 
 use super::{Decision, Weighed};
 use crate::combine;
+use crate::entities::occasional;
 use crate::report::DetectorName;
 use crate::settings::Settings;
 use tradewind_model::entity::EntityKind;
@@ -11,6 +12,8 @@ use tradewind_model::entity::EntityKind;
 const BAR_MAX: f64 = 1e-3;
 /// Detectors, by their places in [`DetectorName`].
 pub(super) const DETECTORS: usize = DetectorName::COUNT;
+/// Detectors that decide together whether or not they had something to say.
+const DECIDING: usize = 12;
 /// Groups of entities whose detectors are alike: services and agents; hosts, on which people work; what is outside; what
 /// nobody knows.
 pub(super) const ALIKE: usize = 4;
@@ -47,7 +50,8 @@ impl Decision {
         let weakened = |&(name, p_value): &(DetectorName, f64)| {
             self.detectors.recalibrate(first + name as usize, p_value).map_or(p_value, |usual| usual.max(p_value))
         };
-        (self.detectors.days() > 0).then(|| combine::cauchy(signals.iter().map(weakened), DETECTORS))
+        (self.detectors.days() > 0)
+            .then(|| combine::cauchy(signals.iter().map(weakened), DECIDING + occasional(signals)))
     }
 
     /// Holds a unit's signals against the bar. `p_value` is what they come to as they are.

@@ -3,10 +3,11 @@
 
 use crate::network::{Edge, Network, Port};
 use crate::report::{
-    Birth, Breach, Contacted, DetectorName, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Inflow, Pools, Report,
-    SourceDigest, Tests,
+    Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded, Inflow,
+    Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
 };
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 /// A report in the making. Entities are the shard's numbers until [`Digests::report`].
 pub(super) struct Digests<'a> {
@@ -18,6 +19,10 @@ pub(super) struct Digests<'a> {
     places: Vec<u32>,
     /// Per entity number of the shard: place of its inflow plus one.
     inflow_places: Vec<u32>,
+    /// By entity and principal.
+    proofs: BTreeMap<(u32, String), Proof>,
+    /// Edges by destination and port.
+    guarded: BTreeMap<(u32, Port), u64>,
 }
 
 impl Tests {
@@ -55,6 +60,23 @@ impl Inflow {
     }
 }
 
+impl Proof {
+    /// The entity that proved it.
+    pub(crate) const fn entity(&self) -> u32 {
+        if self.is_destination { self.edge.destination } else { self.edge.source }
+    }
+
+    /// Adds what was seen of the same principal elsewhere: the first edge stands for all, those that its entity opened before
+    /// others.
+    pub(crate) fn merge(&mut self, other: &Self, network: &Network) {
+        self.counts.merge(&other.counts);
+        let order = other.is_destination.cmp(&self.is_destination);
+        if order.then_with(|| network.compare(&other.edge, &self.edge)) == Ordering::Less {
+            (self.edge, self.is_destination) = (other.edge, other.is_destination);
+        }
+    }
+}
+
 impl<'a> Digests<'a> {
     pub(super) fn new(network: &'a Network, top_max: usize) -> Self {
         let entities = network.entity_count();
@@ -65,6 +87,8 @@ impl<'a> Digests<'a> {
             report: Report::default(),
             places: vec![0; entities],
             inflow_places: vec![0; entities],
+            proofs: BTreeMap::new(),
+            guarded: BTreeMap::new(),
         }
     }
 
@@ -123,6 +147,34 @@ impl<'a> Digests<'a> {
         self.report.contacts.push(contact);
     }
 
+    pub(super) const fn discoveries(&mut self) -> &mut Discoveries {
+        &mut self.report.discoveries
+    }
+
+    pub(super) fn new_use(&mut self, new: NewUse) {
+        self.report.uses.push(new);
+    }
+
+    pub(super) fn lapse(&mut self, lapse: Lapse) {
+        self.report.lapses.push(lapse);
+    }
+
+    /// An edge kept its protection.
+    pub(super) fn guarded(&mut self, edge: Edge) {
+        *self.guarded.entry((edge.destination, edge.port)).or_default() += 1;
+    }
+
+    /// An end of an edge proved a principal.
+    pub(super) fn proof(&mut self, edge: Edge, is_destination: bool, principal: &str, counts: &EdgeCounts) {
+        let entity = if is_destination { edge.destination } else { edge.source };
+        let proof = Proof { edge, is_destination, principal: principal.to_owned(), counts: *counts };
+        let network = self.network;
+        self.proofs
+            .entry((entity, principal.to_owned()))
+            .and_modify(|known| known.merge(&proof, network))
+            .or_insert(proof);
+    }
+
     pub(super) fn answer(&mut self, edge: Edge) {
         self.report.answers.push(edge);
     }
@@ -133,7 +185,10 @@ impl<'a> Digests<'a> {
 
     /// The report, with entities numbered by its own list.
     pub(super) fn report(self, breaches: Vec<Breach>) -> Report {
-        let Self { network, top_max, pools, mut report, .. } = self;
+        let Self { network, top_max, pools, mut report, proofs, guarded, .. } = self;
+        report.proofs = proofs.into_values().collect();
+        let guarded = guarded.into_iter();
+        report.guarded = guarded.map(|((destination, port), edges)| Guarded { destination, port, edges }).collect();
         let mut numbers = vec![u32::MAX; network.entity_count()];
         let mut entities = Vec::new();
         let mut number = |entity: &mut u32| {
@@ -165,6 +220,10 @@ impl<'a> Digests<'a> {
             edge(&mut inflow.foremost.edge);
             inflow.destination = inflow.foremost.edge.destination;
         }
+        report.uses.iter_mut().for_each(|new| edge(&mut new.edge));
+        report.lapses.iter_mut().for_each(|lapse| edge(&mut lapse.edge));
+        report.proofs.iter_mut().for_each(|proof| edge(&mut proof.edge));
+        report.guarded.iter_mut().for_each(|guarded| number(&mut guarded.destination));
         report.sources.iter_mut().for_each(|digest| number(&mut digest.source));
         report.entities = entities;
         report.pools = pools;

@@ -31,7 +31,7 @@ pub(super) fn close_edge(
     mut kept: Option<&mut Vec<(DetectorName, EdgeSignal)>>,
     digests: &mut Digests<'_>,
 ) {
-    let Common { pools, change, is_training } = window.common;
+    let Common { pools, change, is_training, .. } = window.common;
     let counts = &tally.counts;
     let level = volume::level(counts.opened) - change;
     let mut is_volume_unusual = false;

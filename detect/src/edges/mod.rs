@@ -7,6 +7,7 @@ mod baseline;
 mod beacon;
 mod cold;
 mod contacts;
+mod credentials;
 mod digest;
 mod drift;
 mod judge;
@@ -14,14 +15,17 @@ mod long_view;
 pub(crate) mod refusal;
 mod shard;
 mod sharding;
+mod speech;
 mod tally;
 mod transfer;
+mod uses;
 pub(crate) mod volume;
 
 pub(crate) use baseline::{Moments, Prediction};
 pub use shard::{Bounds, EdgeShard};
 pub(crate) use shard::{Standing, broken_rule};
 pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
+pub(crate) use speech::Spoken;
 
 use crate::event::FlowEvent;
 use crate::report::{Common, Exchange, Feedback, Notice, Report};

@@ -6,11 +6,14 @@ use super::baseline::EdgeState;
 use super::beacon::WINDOW_CONTACTS_MAX;
 use super::cold::{ColdEdge, ColdEdges};
 use super::contacts::Contacts;
+use super::credentials::Credentials;
 use super::digest::Digests;
 use super::judge::{Window, close_edge};
 use super::long_view::LongView;
 use super::sharding::virtual_shard;
+use super::speech::{Speech, Spoken};
 use super::tally::{Awaited, Tally};
+use super::uses::{ClosingEdge, Uses};
 use super::{transfer, volume};
 use crate::event::FlowEvent;
 use crate::network::{Edge, Network, Port};
@@ -54,6 +57,11 @@ pub struct EdgeShard {
     /// Edges that aged out.
     cold: ColdEdges,
     bounds: Bounds,
+    speech: Speech,
+    /// What edges ask; none where it is not judged.
+    uses: Option<Uses>,
+    /// How edges are protected; none where it is not judged.
+    credentials: Option<Credentials>,
 }
 
 /// What the bounds of the state cost.
@@ -103,6 +111,9 @@ impl EdgeShard {
             edges_max,
             cold: ColdEdges::default(),
             bounds: Bounds::default(),
+            speech: Speech::default(),
+            uses: settings.protocol.is_enabled.then(Uses::default),
+            credentials: settings.identity.is_enabled.then(Credentials::default),
         }
     }
 
@@ -135,7 +146,21 @@ impl EdgeShard {
         let edge = self.network.edge_of(number);
         self.network.meet(edge.source, kinds[0]);
         self.network.meet(edge.destination, kinds[1]);
-        self.add(number, EdgeCounts::of(event), broken_rule(event), window, common, notices);
+        let spoken = self.spoken(event);
+        self.add(number, (EdgeCounts::of(event), spoken), broken_rule(event), window, common, notices);
+    }
+
+    /// What a flow says of its conversation, as numbers.
+    pub(crate) fn spoken(&mut self, event: &FlowEvent<'_>) -> Spoken {
+        let conversation = &event.conversation;
+        let mut spoken = Spoken::default();
+        if self.uses.is_some() && conversation.has_use() {
+            spoken.usage = self.speech.usage(conversation);
+        }
+        if self.credentials.is_some() && conversation.has_credential() {
+            spoken.credential = self.speech.credential(conversation);
+        }
+        spoken
     }
 
     /// Number of the edge of a flow whose window is not open yet. The edge is not met by it. None where it is new and there
@@ -216,7 +241,7 @@ impl EdgeShard {
     pub(crate) fn observe_foretold(
         &mut self,
         (number, kinds): (u32, [EntityKind; 2]),
-        counts: EdgeCounts,
+        (counts, spoken): (EdgeCounts, Spoken),
         broken_rule: Option<&str>,
         window: i64,
         common: &Common,
@@ -225,18 +250,19 @@ impl EdgeShard {
         let edge = self.network.edge_of(number);
         self.network.meet(edge.source, kinds[0]);
         self.network.meet(edge.destination, kinds[1]);
-        self.add(number, counts, broken_rule, window, common, notices);
+        self.add(number, (counts, spoken), broken_rule, window, common, notices);
     }
 
     fn add(
         &mut self,
         number: u32,
-        counts: EdgeCounts,
+        (counts, spoken): (EdgeCounts, Spoken),
         broken_rule: Option<&str>,
         window: i64,
         common: &Common,
         notices: &mut Vec<Notice>,
     ) {
+        self.hear(number, &counts, spoken);
         let tally = match self.places.get(number as usize) {
             Some(&place) if place > 0 => &mut self.tallies[place as usize - 1],
             _ if self.is_full() && self.states.get(number as usize).is_none_or(|state| !state.is_met) => {
@@ -271,6 +297,19 @@ impl EdgeShard {
         }
         if let Some(rule) = broken_rule {
             self.breach(number, rule, counts, notices);
+        }
+    }
+
+    /// Takes in what a flow says. Of flows without orientation it is not known who asked.
+    fn hear(&mut self, number: u32, counts: &EdgeCounts, spoken: Spoken) {
+        if self.network.edge_of(number).port == Port::Unoriented {
+            return;
+        }
+        if let Some(uses) = &mut self.uses {
+            uses.observe(number, spoken.usage, counts, &mut self.speech);
+        }
+        if let Some(credentials) = &mut self.credentials {
+            credentials.observe(number, spoken.credential, counts);
         }
     }
 
@@ -378,11 +417,29 @@ impl EdgeShard {
         let contacts = std::mem::take(&mut self.contacts);
         self.long_view.watch.sort();
         let mut digests = Digests::new(&self.network, self.top_max);
+        let asked = self.uses.as_mut().map(|uses| uses.end_window(&self.speech)).unwrap_or_default();
+        let protected = self.credentials.as_mut().map(|known| known.end_window(&self.speech)).unwrap_or_default();
         for tally in &tallies {
             let place = tally.number as usize;
             self.places[place] = 0;
             let state = &mut self.states[place];
             digests.count(state.edge, &tally.counts);
+            let closing = ClosingEdge {
+                number: tally.number,
+                edge: state.edge,
+                born: index.saturating_sub(i64::from(window.age.saturating_sub(state.born))),
+                windows: state.windows,
+                is_training: common.is_training,
+            };
+            if state.edge.port != Port::Unoriented {
+                if let Some(uses) = &mut self.uses {
+                    let by = (&common.discoveries, &self.speech);
+                    uses.close_edge(closing, tally.counts.protocol_num, &asked, by, &mut digests);
+                }
+                if let Some(credentials) = &mut self.credentials {
+                    credentials.close_edge(closing, &protected, &self.speech, &mut digests);
+                }
+            }
             let mut kept = self.keeps_scores.then(Vec::new);
             let long_view = &mut self.long_view;
             close_edge(state, tally, &window, self.volume.as_ref(), long_view, kept.as_mut(), &mut digests);
@@ -460,12 +517,17 @@ impl EdgeShard {
         self.states = states;
         self.places = vec![0; self.states.len()];
         self.long_view.keep(&numbers);
+        self.uses.iter_mut().for_each(|uses| uses.keep(&numbers));
+        self.credentials.iter_mut().for_each(|credentials| credentials.keep(&numbers));
         numbers
     }
 
     /// Takes in what the entity level made of an edge.
     pub fn feed_back(&mut self, feedback: &Feedback) {
         let Some(number) = self.network.find(&feedback.source, &feedback.destination, feedback.port) else { return };
+        if let Some(uses) = &mut self.uses {
+            feedback.doubted.iter().for_each(|text| uses.doubt(number, text, &self.speech));
+        }
         let watch_until = feedback.watch_until.map(|window| self.age(window));
         let Some(state) = self.states.get_mut(number as usize) else { return };
         if let Some(evidence) = feedback.evidence {

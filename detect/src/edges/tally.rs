@@ -208,6 +208,7 @@ impl SizeTally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Conversation;
 
     fn check(sizes: &[f64], mean: f64, squares: f64, farthest: f64) {
         let mut tally = SizeTally::new(2.0, f64::INFINITY);
@@ -237,6 +238,7 @@ mod tests {
             bytes_in,
             declared_verdict: None,
             declared_rule: None,
+            conversation: Conversation::default(),
         };
         let counts = EdgeCounts::of(&event);
         assert_eq!((counts.answered, counts.failed), expected, "{flow:?}");

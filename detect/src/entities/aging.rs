@@ -25,6 +25,8 @@ impl EntityLevel {
         let numbers = self.network.keep_entities(&is_kept);
         self.visit(&mut |number| *number = numbers[*number as usize].unwrap_or(u32::MAX));
         self.states.keep(&numbers);
+        self.uses.keep(&numbers);
+        self.identities.keep(&numbers);
         self.chains.keep(&numbers);
         self.floor.keep(&numbers);
     }

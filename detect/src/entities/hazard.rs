@@ -3,12 +3,13 @@
 
 use crate::exact;
 use serde::{Deserialize, Serialize};
+use std::slice::SliceIndex;
 
 /// Ages are pooled by powers of two: bucket b holds the ages 2^b - 1 to 2^(b+1) - 2, in windows.
 const BUCKETS: usize = 24;
 
 /// Events and exposure per age bucket. Whole numbers, so that sums do not depend on their order.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Curve {
     events: [u64; BUCKETS],
     exposure: [u64; BUCKETS],
@@ -24,6 +25,24 @@ impl Curve {
     pub(crate) fn learn(&mut self, bucket: usize, events: u64) {
         self.events[bucket] += events;
         self.exposure[bucket] += 1;
+    }
+
+    /// Events and windows of some buckets.
+    pub(crate) fn counts(&self, buckets: impl SliceIndex<[u64], Output = [u64]> + Clone) -> (u64, u64) {
+        (self.events[buckets.clone()].iter().sum(), self.exposure[buckets].iter().sum())
+    }
+
+    /// Adds what happened at an age in a window that was added before.
+    pub(crate) fn add(&mut self, bucket: usize, events: u64) {
+        self.events[bucket] += events;
+    }
+
+    /// Adds another's.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let pairs = [(&mut self.events, &other.events), (&mut self.exposure, &other.exposure)];
+        for (mine, others) in pairs {
+            mine.iter_mut().zip(others).for_each(|(mine, other)| *mine += other);
+        }
     }
 
     /// Rate of each bucket per window: (N_b + κ·rate_{b-1}) / (T_b + κ), where before the first stands 1. So an age that
@@ -65,6 +84,11 @@ impl Factor {
     pub(crate) fn learn(&mut self, events: u64, expected: f64) {
         self.events += events;
         self.expected += expected;
+    }
+
+    /// Takes events back that a window was given too many.
+    pub(crate) fn take_back(&mut self, events: u64) {
+        self.events = self.events.saturating_sub(events);
     }
 
     /// θ = (a0 + N) / (a0 + E).

@@ -10,6 +10,7 @@ mod edge_scores;
 mod exfiltration;
 mod flood;
 mod hazard;
+mod identities;
 mod inflow;
 mod notices;
 mod outlook;
@@ -21,12 +22,15 @@ mod scan;
 mod slow_scan;
 mod states;
 mod unit;
+mod uses;
 mod view;
 mod votes;
 mod withheld;
 
 pub(crate) use chain::{Chain, Hop};
 pub(crate) use dark::Judged as JudgedDark;
+pub(crate) use hazard::{Curve, Factor};
+pub(crate) use identities::{Downgrade, Mismatch};
 pub(crate) use slow_scan::Judged as JudgedPace;
 pub(crate) use view::View;
 
@@ -48,6 +52,7 @@ pub(crate) use states::EntityStates;
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::Finding;
 use tradewind_model::time::SECOND;
+pub(crate) use unit::occasional;
 use unit::{Signals, UnitJudge};
 use withheld::Withheld;
 
@@ -67,6 +72,10 @@ pub struct EntityLevel {
     withheld: Withheld,
     /// Edges that a person accepted since the last close.
     accepted: Vec<Edge>,
+    /// What is asked of whom.
+    uses: uses::Uses,
+    /// Who proves what.
+    identities: identities::Identities,
 }
 
 /// A birth with what it says.
@@ -182,13 +191,16 @@ impl EntityLevel {
             decision,
             withheld: Withheld::default(),
             accepted: Vec::new(),
+            uses: uses::Uses::default(),
+            identities: identities::Identities::default(),
         }
     }
 
     /// What the edge level judges a window by.
     #[must_use]
     pub fn common(&self, exchange: &Exchange, is_training: bool) -> Common {
-        Common { pools: self.pools, change: crate::edges::volume::common_change(exchange), is_training }
+        let change = crate::edges::volume::common_change(exchange);
+        Common { pools: self.pools, change, is_training, discoveries: self.uses.rates() }
     }
 
     fn length(&self) -> i64 {
@@ -209,6 +221,7 @@ impl EntityLevel {
         let mut view = View::new(at.index, self.length(), at.age, at.is_partial);
         view.change = common.change;
         view.merge(reports, &mut self.network, self.settings.observations_max);
+        let doubted = self.uses.judge(&mut view, &self.network);
         let mut pending = self.pending.remove(&at.index).unwrap_or_default();
         let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
         self.floor = pending.take_floor().unwrap_or_else(|| std::mem::take(&mut self.floor));
@@ -216,6 +229,7 @@ impl EntityLevel {
         let births = self.judge_births(&view, &outlook, is_starting);
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
+        let changed = self.changed_identities(&view, is_silent);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -267,6 +281,9 @@ impl EntityLevel {
             }
         }
         self.findings.forget_subjects();
+        for changed in changed {
+            touched.push(self.findings.raise(&view, changed, &self.settings));
+        }
         let inflows = self.judge_inflows(&view, is_starting);
         closed.destinations = inflows.iter().map(|judged| judged.score(&self.network, &view, &self.settings)).collect();
         for judged in inflows.iter().filter(|_| !is_silent) {
@@ -288,8 +305,9 @@ impl EntityLevel {
         }
         closed.incidents = self.conclude(&view, &told, &tested, &reached);
         closed.findings = told.into_iter().map(|(finding, _)| finding).collect();
-        closed.feedback = self.feedback(&view, &births, is_starting);
+        closed.feedback = self.feedback(&view, &births, &doubted, is_starting);
         closed.edges = edge_scores::of(&view, &births, &floods, &inflows, &self.network, &self.settings);
+        self.uses.learn(&view, &doubted);
         self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
@@ -346,7 +364,13 @@ impl EntityLevel {
         view.destinations.iter().map(judge).collect()
     }
 
-    fn feedback(&mut self, view: &View, births: &[JudgedBirth], is_starting: bool) -> Vec<Feedback> {
+    fn feedback(
+        &mut self,
+        view: &View,
+        births: &[JudgedBirth],
+        doubted: &uses::Doubted,
+        is_starting: bool,
+    ) -> Vec<Feedback> {
         let accepted = std::mem::take(&mut self.accepted);
         let name = |entity| self.network.name(entity).to_owned();
         let feedback = |edge: Edge, evidence, watch_until| Feedback {
@@ -356,6 +380,7 @@ impl EntityLevel {
             port: edge.port,
             evidence,
             watch_until,
+            doubted: Vec::new(),
         };
         let mut all = Vec::new();
         if !is_starting && self.settings.destination.is_enabled {
@@ -365,6 +390,8 @@ impl EntityLevel {
         all.extend(accepted.into_iter().map(accept));
         let watched = self.findings.watched(view);
         all.extend(watched.into_iter().map(|(edge, until)| feedback(edge, None, Some(until))));
+        let doubted = doubted.all();
+        all.extend(doubted.map(|(edge, texts)| Feedback { doubted: texts.clone(), ..feedback(*edge, None, None) }));
         all
     }
 

@@ -60,7 +60,7 @@ impl Popularity {
             sum += f64::from(votes) * items as f64;
             (votes, missing + (1.0 - missing) * sum / total.max(1.0))
         });
-        Masses { at_most: at_most.collect(), missing }
+        Masses { at_most: at_most.collect(), missing, unit: (1.0 - missing) / total.max(1.0) }
     }
 }
 
@@ -70,6 +70,8 @@ pub(crate) struct Masses {
     at_most: Vec<(u32, f64)>,
     /// Mass of the items nobody voted for yet.
     pub(crate) missing: f64,
+    /// Mass of one vote.
+    pub(crate) unit: f64,
 }
 
 impl Masses {

@@ -54,7 +54,7 @@ pub(super) struct Unit {
 
 /// Combined p-value of a unit and its place in the order.
 pub(super) fn combined(signals: &[(DetectorName, f64)], settings: &Settings) -> (f64, f64) {
-    let p_value = combine::cauchy(signals.iter().map(|&(_, p)| p), deciding(settings));
+    let p_value = combine::cauchy(signals.iter().map(|&(_, p)| p), deciding(settings) + occasional(signals));
     let ordering = signals.iter().filter(|(name, _)| orders(*name)).map(|&(_, p)| p);
     (p_value, combine::risk_score(ordering, settings.risk_cap))
 }
@@ -69,6 +69,11 @@ fn deciding(settings: &Settings) -> usize {
         settings.dark.is_enabled,
     ];
     DECIDING + more.into_iter().filter(|&is_enabled| is_enabled).count()
+}
+
+/// Signals of detectors that only speak where flows say what was asked: they count where they do.
+pub(crate) fn occasional(signals: &[(DetectorName, f64)]) -> usize {
+    signals.iter().filter(|(name, _)| matches!(name, DetectorName::Protocol)).count()
 }
 
 /// Whether a detector takes part in the order of units. Measured on labelled streams: volumes only add noise to it; a new
@@ -90,7 +95,7 @@ const fn orders(name: DetectorName) -> bool {
 impl UnitJudge<'_> {
     /// Judges a unit.
     pub(super) fn unit(&self, digest: &SourceDigest, births: &[JudgedBirth]) -> Unit {
-        let [transfer, denied, failed, carry, volume, _, beacon, drift] = &digest.tests;
+        let [transfer, denied, failed, carry, volume, _, beacon, drift, protocol] = &digest.tests;
         let mut signals = Vec::new();
         let mut tested = |name, p_value: Option<f64>| signals.extend(p_value.map(|p| (name, p)));
         let least = |tests: &Tests| (tests.sum.tests > 0).then(|| tests.sum.p_value());
@@ -101,6 +106,7 @@ impl UnitJudge<'_> {
         // No test but a memory: the strongest stands for all.
         tested(DetectorName::Carry, carry.top.first().map(|edge| edge.p_value));
         tested(DetectorName::Volume, least(volume));
+        tested(DetectorName::Protocol, least(protocol));
         if !self.is_starting && self.settings.volume.is_enabled {
             let known = self.states.source(digest.source).map(|source| &source.flood);
             let deviance = Flood::deviance(known, self.index, digest.opened);
@@ -321,7 +327,7 @@ const fn is_about_contacts(name: DetectorName) -> bool {
 pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
     let speaks =
         |names: &[DetectorName]| signals.iter().any(|(name, p_value)| names.contains(name) && *p_value < SPEAKS_BELOW);
-    let families: [&[DetectorName]; 4] = [
+    let families: [&[DetectorName]; 5] = [
         &[
             DetectorName::Destination,
             DetectorName::Port,
@@ -335,6 +341,7 @@ pub(super) fn families(signals: &[(DetectorName, f64)]) -> usize {
         &[DetectorName::Denied, DetectorName::Failed],
         &[DetectorName::Transfer, DetectorName::Drift],
         &[DetectorName::Volume, DetectorName::Flood],
+        &[DetectorName::Protocol],
     ];
     families.into_iter().filter(|names| speaks(names)).count()
 }

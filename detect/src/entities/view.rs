@@ -2,7 +2,10 @@
 //! in an order that does not depend on shards.
 
 use crate::network::{Edge, Network};
-use crate::report::{Birth, Breach, DetectorName, EdgeSignal, Inflow, Pools, Report, SourceDigest};
+use crate::report::{
+    Birth, Breach, DetectorName, Discoveries, EdgeSignal, Guarded, Inflow, Lapse, NewUse, Pools, Proof, Report,
+    SourceDigest,
+};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use std::ops::Range;
@@ -37,6 +40,14 @@ pub(crate) struct View {
     pub(crate) breaches: Vec<Breach>,
     pub(crate) pools: Pools,
     pub(crate) edge_scores: Vec<(Edge, Vec<(DetectorName, EdgeSignal)>)>,
+    /// What was asked for the first time, by source, destination, port and text.
+    pub(crate) uses: Vec<NewUse>,
+    pub(crate) discoveries: Discoveries,
+    /// By name of the entity and principal.
+    pub(crate) proofs: Vec<Proof>,
+    /// By destination, port and source.
+    pub(crate) lapses: Vec<Lapse>,
+    pub(crate) guarded: Vec<Guarded>,
 }
 
 impl View {
@@ -58,6 +69,11 @@ impl View {
             breaches: Vec::new(),
             pools: Pools::default(),
             edge_scores: Vec::new(),
+            uses: Vec::new(),
+            discoveries: Discoveries::default(),
+            proofs: Vec::new(),
+            lapses: Vec::new(),
+            guarded: Vec::new(),
         }
     }
 
@@ -102,6 +118,12 @@ impl View {
             self.edge_scores.extend(report.edge_scores.into_iter().map(|(scored, score)| (edge(scored), score)));
             let breach = |breach: Breach| Breach { edge: edge(breach.edge), ..breach };
             self.breaches.extend(report.breaches.into_iter().map(breach));
+            self.uses.extend(report.uses.into_iter().map(|new| NewUse { edge: edge(new.edge), ..new }));
+            self.proofs.extend(report.proofs.into_iter().map(|proof| Proof { edge: edge(proof.edge), ..proof }));
+            self.lapses.extend(report.lapses.into_iter().map(|lapse| Lapse { edge: edge(lapse.edge), ..lapse }));
+            let guarded = report.guarded.into_iter();
+            self.guarded.extend(guarded.map(|known| Guarded { destination: number(known.destination), ..known }));
+            self.discoveries.merge(&report.discoveries);
             self.pools.merge(&report.pools);
         }
         let network = &*network;
@@ -122,6 +144,7 @@ impl View {
             }
             is_same
         });
+        self.sort_conversations(network);
         for (place, birth) in self.births.iter().enumerate() {
             self.births_by_source.entry(birth.edge.source).or_insert(place..place).end = place + 1;
         }
@@ -132,6 +155,24 @@ impl View {
         let among = |all: &'_ [Birth]| all.binary_search_by(|seen| network.compare(&seen.edge, edge)).ok();
         let birth = among(&self.births).map(|place| &self.births[place]);
         birth.or_else(|| among(&self.watched).map(|place| &self.watched[place]))
+    }
+
+    /// Puts what was said of conversations in order; proofs of one entity and principal become one.
+    fn sort_conversations(&mut self, network: &Network) {
+        self.uses.sort_by(|one, other| network.compare(&one.edge, &other.edge).then_with(|| one.text.cmp(&other.text)));
+        let who = |proof: &Proof| network.name(proof.entity());
+        self.proofs.sort_by(|one, other| who(one).cmp(who(other)).then_with(|| one.principal.cmp(&other.principal)));
+        self.proofs.dedup_by(|later, first| {
+            let is_same = later.entity() == first.entity() && later.principal == first.principal;
+            if is_same {
+                first.merge(later, network);
+            }
+            is_same
+        });
+        self.lapses.sort_by(|one, other| {
+            let service = |lapse: &Lapse| (network.name(lapse.edge.destination), lapse.edge.port);
+            service(one).cmp(&service(other)).then_with(|| network.compare(&one.edge, &other.edge))
+        });
     }
 
     /// Places of a source's new edges in [`Self::births`].

@@ -1,13 +1,14 @@
 //! Rows of a batch as flow events; names are looked up once a batch, not once a row.
 
 use crate::edges::EdgeShard;
-use crate::event::FlowEvent;
+use crate::event::{Conversation, FlowEvent};
 use tradewind_model::entity::EntityKind;
 use tradewind_model::flow::{
-    BYTES_IN, BYTES_OUT, DECLARED_RULE, DECLARED_VERDICT, DST_ENTITY, DST_KIND, DST_PORT, END_TIME, FLOW_COUNT,
-    IS_LEAD, IS_SRC_DST_ASSIGNMENT_KNOWN, OPENS, OUTCOME, PROTOCOL_NUM, SRC_ENTITY, SRC_KIND,
+    APP_PROTOCOL, BYTES_IN, BYTES_OUT, DECLARED_RULE, DECLARED_VERDICT, DST_ENTITY, DST_KIND, DST_PORT, DST_PRINCIPAL,
+    DST_VERIFIED, ENCRYPTION, END_TIME, FLOW_COUNT, IS_LEAD, IS_SRC_DST_ASSIGNMENT_KNOWN, OPENS, OPERATION, OUTCOME,
+    PROTOCOL_NUM, RESOURCE, SRC_ENTITY, SRC_KIND, SRC_PRINCIPAL, SRC_VERIFIED,
 };
-use tradewind_model::{FlowBatch, Outcome, TextColumn};
+use tradewind_model::{FlowBatch, Outcome, TextCol, TextColumn};
 
 /// The ends of a batch's flows.
 #[derive(Debug)]
@@ -19,7 +20,12 @@ pub(super) struct Ends<'a> {
     kinds: [Vec<EntityKind>; 2],
     /// By code.
     outcomes: Vec<Outcome>,
+    /// Whether any row says something of its conversation.
+    has_conversations: bool,
 }
+
+/// The columns that say something of a conversation.
+const CONVERSATION: [TextCol; 6] = [APP_PROTOCOL, OPERATION, RESOURCE, SRC_PRINCIPAL, DST_PRINCIPAL, ENCRYPTION];
 
 /// By code of a text, what it means; code 0 is no text.
 fn by_code<T: Clone>(column: &TextColumn, none: T, meaning: impl Fn(&str) -> Option<T>) -> Vec<T> {
@@ -37,6 +43,7 @@ impl<'a> Ends<'a> {
             numbers: [numbers(SRC_ENTITY), numbers(DST_ENTITY)],
             kinds: [kinds(SRC_KIND), kinds(DST_KIND)],
             outcomes: by_code(flows.text(OUTCOME), Outcome::Unknown, Outcome::from_word),
+            has_conversations: CONVERSATION.iter().any(|&column| !flows.text(column).dictionary().is_empty()),
         }
     }
 
@@ -81,6 +88,23 @@ impl<'a> Ends<'a> {
             bytes_in: number(BYTES_IN).filter(|_| leads),
             declared_verdict: text(DECLARED_VERDICT),
             declared_rule: text(DECLARED_RULE),
+            conversation: if self.has_conversations { self.conversation(row) } else { Conversation::default() },
+        }
+    }
+
+    fn conversation(&self, row: usize) -> Conversation<'a> {
+        let flows = self.flows;
+        let text = |column| flows.text(column).get(row);
+        let holds = |column| flows.num(column).get(row).map(|value| value == 1);
+        Conversation {
+            app_protocol: text(APP_PROTOCOL),
+            operation: text(OPERATION),
+            resource: text(RESOURCE),
+            src_principal: text(SRC_PRINCIPAL),
+            dst_principal: text(DST_PRINCIPAL),
+            encryption: text(ENCRYPTION),
+            src_verified: holds(SRC_VERIFIED),
+            dst_verified: holds(DST_VERIFIED),
         }
     }
 }

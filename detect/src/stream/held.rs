@@ -2,9 +2,9 @@
 //! them early, so that it is told once.
 
 use super::pages::Pages;
-use super::sorted;
-use crate::edges::Standing;
+use crate::edges::{Spoken, Standing};
 use crate::report::EdgeCounts;
+use crate::sorted;
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,6 +25,8 @@ pub(super) struct HeldFlow {
     protocol_num: i16,
     flags: u8,
     pub(super) kinds: [EntityKind; 2],
+    /// What it says of its conversation, as numbers in one; zero for nothing.
+    spoken: u64,
 }
 
 const OPENED: u8 = 1;
@@ -35,7 +37,7 @@ const HAS_BYTES_IN: u8 = 16;
 const HAS_PROTOCOL: u8 = 32;
 
 impl HeldFlow {
-    fn new(edge: u32, kinds: [EntityKind; 2], counts: &EdgeCounts, rule: u32) -> Self {
+    fn new(edge: u32, kinds: [EntityKind; 2], (counts, spoken): (&EdgeCounts, Spoken), rule: u32) -> Self {
         let flags = [
             (OPENED, counts.opened > 0),
             (DENIED, counts.denied > 0),
@@ -54,7 +56,13 @@ impl HeldFlow {
             protocol_num: counts.protocol_num.unwrap_or(0),
             flags: flags.into_iter().filter_map(|(flag, holds)| holds.then_some(flag)).sum(),
             kinds,
+            spoken: spoken.packed(),
         }
+    }
+
+    /// What it says of its conversation.
+    pub(super) const fn spoken(&self) -> Spoken {
+        Spoken::of_packed(self.spoken)
     }
 
     /// What the flow counts for.
@@ -129,11 +137,11 @@ impl Held {
         &mut self,
         window: i64,
         (edge, kinds): (u32, [EntityKind; 2]),
-        counts: &EdgeCounts,
+        (counts, spoken): (&EdgeCounts, Spoken),
         broken_rule: Option<&str>,
     ) -> bool {
         let rule = broken_rule.map_or(0, |rule| self.rule_number(rule));
-        let mut flow = HeldFlow::new(edge, kinds, counts, rule);
+        let mut flow = HeldFlow::new(edge, kinds, (counts, spoken), rule);
         let held = self.windows.entry(window).or_default();
         flow.time = flow.time.wrapping_sub(std::mem::replace(&mut held.last, flow.time));
         held.flows.push(&flow);
@@ -268,12 +276,13 @@ mod tests {
             };
             let mut held = Held::default();
             let rule = ["", "shop/rule"].get(usize::try_from(place).unwrap_or_default()).copied();
-            assert_eq!(held.hold(3, (9, kinds), &counts, rule), rule.is_some());
-            assert!(!held.hold(3, (9, kinds), &counts, rule));
+            let spoken = Spoken { usage: 3, credential: u32::try_from(place).unwrap_or_default() };
+            assert_eq!(held.hold(3, (9, kinds), (&counts, spoken), rule), rule.is_some());
+            assert!(!held.hold(3, (9, kinds), (&counts, spoken), rule));
             let flows = held.take(3);
             assert_eq!((flows.len(), flows.iter().count(), held.count()), (2, 2, 0));
             for flow in flows.iter() {
-                assert_eq!((flow.counts(), flow.edge, flow.kinds), (counts, 9, kinds));
+                assert_eq!((flow.counts(), flow.spoken(), flow.edge, flow.kinds), (counts, spoken, 9, kinds));
                 assert_eq!(held.rule(&flow), rule);
             }
         }

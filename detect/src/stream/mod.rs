@@ -55,7 +55,6 @@ mod held;
 mod messages;
 mod pages;
 mod partition;
-mod sorted;
 
 pub use correlator::{Correlator, CorrelatorStatistics};
 pub use messages::{Output, Round, Signal, StreamError};

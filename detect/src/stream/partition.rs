@@ -6,7 +6,7 @@ use super::ends::Ends;
 use super::fingerprint;
 use super::held::Held;
 use super::messages::{Round, Signal, Step, StreamError};
-use crate::edges::{Bounds, EdgeShard, broken_rule};
+use crate::edges::{Bounds, EdgeShard, Spoken, broken_rule};
 use crate::event::FlowEvent;
 use crate::report::{Common, EdgeCounts, Exchange, Notice, Report};
 use crate::settings::{Settings, SettingsError};
@@ -142,13 +142,14 @@ impl Partition {
 
     fn take(&mut self, event: &FlowEvent<'_>, window: i64, edge: (u32, [EntityKind; 2]), out: &mut Vec<Signal>) {
         let counts = EdgeCounts::of(event);
+        let spoken = self.shard.spoken(event);
         let rule = broken_rule(event);
         match &self.open {
             Some(open) if open.window == window => {
-                self.shard.observe_foretold(edge, counts, rule, window, &open.common, &mut self.notices);
+                self.shard.observe_foretold(edge, (counts, spoken), rule, window, &open.common, &mut self.notices);
                 out.extend(self.notices.drain(..).map(|notice| Signal::Notice { window, notice }));
             }
-            _ => self.hold(counts, rule, window, edge, out),
+            _ => self.hold((counts, spoken), rule, window, edge, out),
         }
     }
 
@@ -212,13 +213,13 @@ impl Partition {
 
     fn hold(
         &mut self,
-        counts: EdgeCounts,
+        (counts, spoken): (EdgeCounts, Spoken),
         rule: Option<&str>,
         window: i64,
         (edge, kinds): (u32, [EntityKind; 2]),
         out: &mut Vec<Signal>,
     ) {
-        let is_breach = self.held.hold(window, (edge, kinds), &counts, rule);
+        let is_breach = self.held.hold(window, (edge, kinds), (&counts, spoken), rule);
         let is_new = self.held.foresee(edge, self.shard.standing(edge), window, counts.is_refused());
         if let Some(is_new) = is_new {
             let notice = Notice::Contact(self.shard.foretold(edge, is_new, counts));
@@ -308,7 +309,8 @@ impl Partition {
         for flow in self.held.take(window).iter() {
             let edge = (flow.edge, flow.kinds);
             // What could not wait was told before.
-            self.shard.observe_foretold(edge, flow.counts(), self.held.rule(&flow), window, common, &mut Vec::new());
+            let (flow_counts, rule) = ((flow.counts(), flow.spoken()), self.held.rule(&flow));
+            self.shard.observe_foretold(edge, flow_counts, rule, window, common, &mut Vec::new());
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
-use tradewind_detect::{Engine, FlowEvent, Settings};
+use tradewind_detect::{Conversation, Engine, FlowEvent, Settings};
 use tradewind_model::Outcome;
 use tradewind_testkit::shared;
 
@@ -90,6 +90,7 @@ pub(crate) fn event(row: &Row) -> FlowEvent<'_> {
         bytes_in: row.bytes_in,
         declared_verdict: None,
         declared_rule: None,
+        conversation: Conversation::default(),
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 
 mod calibration;
+mod conversations;
 mod decision;
 mod evaluation;
 mod hostile;

@@ -1,7 +1,7 @@
 //! Results do not depend on how edges are spread over shards: to the last bit.
 
 use crate::evaluation::{TRAIN_UNTIL, event, read};
-use crate::simulation::{Flow, Random, takeover};
+use crate::simulation::{Flow, Random, converse, takeover};
 use tradewind_detect::{Engine, FlowEvent, Settings};
 use tradewind_model::Outcome;
 use tradewind_testkit::shared;
@@ -53,6 +53,7 @@ fn busy() -> Vec<Flow> {
     flows.extend((0..3000).map(|call| Flow::new(33, call % 300, "service/s3", "service/s4", 8080)));
     flows.extend((0..60).map(|port| Flow::new(36, port, "service/s5", "service/s6", port as i32)));
     flows.sort_by_key(|flow| flow.time);
+    converse(&mut flows, &mut random);
     flows
 }
 

@@ -1,6 +1,6 @@
 //! Seeded streams of flows whose truth is known, and a random generator that gives the same numbers everywhere.
 
-use tradewind_detect::{Engine, FlowEvent};
+use tradewind_detect::{Conversation, Engine, FlowEvent};
 use tradewind_model::{Finding, Outcome};
 
 pub(crate) const WINDOW: i64 = 300_000_000;
@@ -63,6 +63,8 @@ pub(crate) struct Flow {
     pub(crate) bytes: i64,
     /// Whether the declared policy denies it.
     pub(crate) is_breach: bool,
+    pub(crate) protocol: i16,
+    pub(crate) conversation: Conversation<'static>,
 }
 
 impl Flow {
@@ -78,6 +80,8 @@ impl Flow {
             count: 1,
             bytes: 1000,
             is_breach: false,
+            protocol: 6,
+            conversation: Conversation::default(),
         }
     }
 
@@ -98,7 +102,7 @@ impl Flow {
             dst_entity: &self.dst,
             dst_kind: kind(&self.dst),
             dst_port: self.port,
-            protocol_num: Some(6),
+            protocol_num: Some(self.protocol),
             outcome: self.outcome,
             is_src_dst_assignment_known: self.is_oriented,
             opens: None,
@@ -107,6 +111,7 @@ impl Flow {
             bytes_in: None,
             declared_verdict: Some(if self.is_breach { "denied" } else { "allowed" }),
             declared_rule: Some("shop/rule"),
+            conversation: self.conversation,
         }
     }
 }
@@ -153,4 +158,26 @@ pub(crate) fn takeover(windows: i64, at: i64) -> Vec<Flow> {
     }
     flows.sort_by_key(|flow| flow.time);
     flows
+}
+
+/// Gives flows something to say: requests over mutual TLS, now and then one that was never asked, later a client without
+/// protection and one under another name.
+pub(crate) fn converse(flows: &mut [Flow], random: &mut Random) {
+    const NAMES: [&str; 4] = ["spiffe://shop/a", "spiffe://shop/b", "spiffe://shop/c", "spiffe://shop/d"];
+    for flow in flows {
+        let window = (flow.time - START).div_euclid(WINDOW);
+        let (operation, resource) =
+            [("GET", "/orders/1"), ("GET", "/items/22?all"), ("POST", "/orders")][random.below(3)];
+        let is_odd = window == 29 && flow.src == "service/s1" && random.below(9) == 0;
+        let name = NAMES[flow.src.len() % NAMES.len()];
+        flow.conversation = Conversation {
+            app_protocol: Some("http"),
+            operation: Some(if is_odd { "DELETE" } else { operation }),
+            resource: Some(resource),
+            src_principal: Some(if window == 31 && flow.src == "service/s7" { "spiffe://shop/x" } else { name }),
+            encryption: Some(if window == 33 && flow.src == "service/s8" { "none" } else { "mtls" }),
+            ..Conversation::default()
+        };
+        flow.protocol = if window == 28 && flow.src == "service/s2" && random.below(9) == 0 { 17 } else { 6 };
+    }
 }

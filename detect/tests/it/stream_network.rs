@@ -1,7 +1,7 @@
 //! Two stages over logs, as a deployment runs them: raw inputs with disorder, partitions and a correlator that step in a
 //! random order, and are killed and restored. Also flows that give it something to find, and what one engine finds in them.
 
-use crate::simulation::{Flow, Random, WINDOW, takeover};
+use crate::simulation::{Flow, Random, WINDOW, converse, takeover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -62,6 +62,7 @@ pub(crate) fn eventful(seed: u64) -> Vec<Flow> {
         let port = odd.port.filter(|_| call % 3 == 0);
         flows.push(Flow { is_oriented: call % 2 == 0, port, ..odd });
     }
+    converse(&mut flows, &mut random);
     // Times that hardly ever meet.
     flows.iter_mut().for_each(|flow| flow.time += random.below(1_000_000) as i64);
     flows

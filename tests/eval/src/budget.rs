@@ -20,6 +20,8 @@ pub(crate) struct Asked {
     pub(crate) fdr: Option<f64>,
     /// Settings that are not the shipped defaults.
     pub(crate) changes: Vec<String>,
+    /// Whether flows say what they ask.
+    pub(crate) has_requests: bool,
     /// Whether to print every finding.
     pub(crate) findings: bool,
 }

@@ -5,7 +5,7 @@ use anyhow::Context as _;
 use std::collections::HashMap;
 use std::time::Instant;
 use tradewind_detect::combine::cauchy;
-use tradewind_detect::{EdgeScore, Engine, FlowEvent, Settings, Statistics, UnitScore, UnusualSize};
+use tradewind_detect::{Conversation, EdgeScore, Engine, FlowEvent, Settings, Statistics, UnitScore, UnusualSize};
 use tradewind_model::Finding;
 
 /// Signals that an edge can have, its ends' included.
@@ -39,6 +39,7 @@ fn event<'a>(stream: &'a Stream, flow: &Flow) -> FlowEvent<'a> {
         bytes_in: flow.bytes_in,
         declared_verdict: None,
         declared_rule: None,
+        conversation: Conversation::default(),
     }
 }
 

@@ -101,6 +101,9 @@ enum Command {
         /// Change a setting below detect, such as beacon.is_enabled=false; may be given several times
         #[arg(long = "set", value_name = "KEY=VALUE")]
         changes: Vec<String>,
+        /// Let flows say what they ask, as a proxy's log does
+        #[arg(long)]
+        requests: bool,
         /// Print every finding, too
         #[arg(long)]
         findings: bool,
@@ -135,8 +138,16 @@ fn main() -> ExitCode {
             hybrid::run(&dir, train_seconds, shift_seconds, json)
         }
         Command::Stream { dir, json } => stream::run(&dir, json),
-        Command::Budget { seeds, first_seed, days, services, fdr, changes, findings, json } => {
-            let asked = budget::Asked { seeds: first_seed..first_seed + seeds, days, services, fdr, changes, findings };
+        Command::Budget { seeds, first_seed, days, services, fdr, changes, requests, findings, json } => {
+            let asked = budget::Asked {
+                seeds: first_seed..first_seed + seeds,
+                days,
+                services,
+                fdr,
+                changes,
+                has_requests: requests,
+                findings,
+            };
             budget::run(&asked, json)
         }
         Command::Speed { edges, flows_per_edge, windows, changes, json } => {

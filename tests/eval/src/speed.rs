@@ -5,7 +5,7 @@ use crate::changed;
 use anyhow::Context as _;
 use serde_json::json;
 use std::time::Instant;
-use tradewind_detect::{Engine, FlowEvent, Settings};
+use tradewind_detect::{Conversation, Engine, FlowEvent, Settings};
 use tradewind_model::Outcome;
 use tradewind_model::time::SECOND;
 
@@ -50,6 +50,7 @@ pub(crate) fn run(
                     bytes_in: Some(bytes * 3),
                     declared_verdict: None,
                     declared_rule: None,
+                    conversation: Conversation::default(),
                 });
             }
         }

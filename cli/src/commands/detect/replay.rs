@@ -8,7 +8,7 @@ use arrow::datatypes::{ArrowPrimitiveType, DataType, Int16Type, Int32Type, Int64
 use futures::TryStreamExt as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ops::ControlFlow;
-use tradewind_detect::FlowEvent;
+use tradewind_detect::{Conversation, FlowEvent};
 use tradewind_model::Outcome;
 use tradewind_storage::Lake;
 
@@ -20,7 +20,8 @@ const COLUMNS: &str = "CAST(end_time AS BIGINT) AS time, src_entity, src_kind, d
                        protocol_num, outcome, is_src_dst_assignment_known, opens, flow_count, \
                        CASE WHEN coalesce(is_lead, true) THEN bytes_out END AS bytes_out, \
                        CASE WHEN coalesce(is_lead, true) THEN bytes_in END AS bytes_in, \
-                       declared_verdict, declared_rule";
+                       declared_verdict, declared_rule, app_protocol, operation, resource, src_principal, \
+                       dst_principal, encryption, src_verified, dst_verified";
 
 /// Shows the flows of a span to `observe`, until it breaks off or there are no more. Returns how many it was shown.
 ///
@@ -75,6 +76,14 @@ struct Columns {
     bytes_in: ArrayRef,
     declared_verdict: StringArray,
     declared_rule: StringArray,
+    app_protocol: StringArray,
+    operation: StringArray,
+    resource: StringArray,
+    src_principal: StringArray,
+    dst_principal: StringArray,
+    encryption: StringArray,
+    src_verified: BooleanArray,
+    dst_verified: BooleanArray,
 }
 
 impl Columns {
@@ -101,6 +110,14 @@ impl Columns {
             bytes_in: column("bytes_in", &DataType::Int64)?,
             declared_verdict: text("declared_verdict")?,
             declared_rule: text("declared_rule")?,
+            app_protocol: text("app_protocol")?,
+            operation: text("operation")?,
+            resource: text("resource")?,
+            src_principal: text("src_principal")?,
+            dst_principal: text("dst_principal")?,
+            encryption: text("encryption")?,
+            src_verified: boolean("src_verified")?,
+            dst_verified: boolean("dst_verified")?,
         })
     }
 
@@ -115,17 +132,31 @@ impl Columns {
             protocol_num: number::<Int16Type>(&self.protocol_num, row),
             outcome: Outcome::from_word(self.outcome.value(row)).unwrap_or(Outcome::Unknown),
             is_src_dst_assignment_known: self.is_src_dst_assignment_known.value(row),
-            opens: self.opens.is_valid(row).then(|| self.opens.value(row)),
+            opens: truth(&self.opens, row),
             flow_count: number::<Int64Type>(&self.flow_count, row).unwrap_or(1),
             bytes_out: number::<Int64Type>(&self.bytes_out, row),
             bytes_in: number::<Int64Type>(&self.bytes_in, row),
             declared_verdict: word(&self.declared_verdict, row),
             declared_rule: word(&self.declared_rule, row),
+            conversation: Conversation {
+                app_protocol: word(&self.app_protocol, row),
+                operation: word(&self.operation, row),
+                resource: word(&self.resource, row),
+                src_principal: word(&self.src_principal, row),
+                dst_principal: word(&self.dst_principal, row),
+                encryption: word(&self.encryption, row),
+                src_verified: truth(&self.src_verified, row),
+                dst_verified: truth(&self.dst_verified, row),
+            },
         }
     }
 }
 
 fn word(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
+}
+
+fn truth(column: &BooleanArray, row: usize) -> Option<bool> {
     column.is_valid(row).then(|| column.value(row))
 }
 

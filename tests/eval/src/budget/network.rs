@@ -4,7 +4,7 @@ use super::Asked;
 use crate::changed;
 use anyhow::Context as _;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tradewind_detect::{DecisionMode, Engine, FlowEvent};
+use tradewind_detect::{Conversation, DecisionMode, Engine, FlowEvent};
 use tradewind_model::Finding;
 use tradewind_model::time::{DAY, SECOND};
 use tradewind_testkit::scenario::{self, BenignKind, Flow, Label, Scenario, WINDOW};
@@ -52,8 +52,15 @@ pub(crate) struct Told {
 /// Who talked to whom in which window out of the ordinary.
 type Odd = HashMap<(i64, u16, u16), BenignKind>;
 
-fn event<'a>(scenario: &'a Scenario, flow: &Flow) -> FlowEvent<'a> {
+fn event<'a>(scenario: &'a Scenario, flow: &Flow, has_requests: bool) -> FlowEvent<'a> {
     let [source, destination] = [flow.source, flow.destination].map(|entity| &scenario.entities()[usize::from(entity)]);
+    let request = if has_requests { scenario.request(flow) } else { None };
+    let conversation = request.map_or_else(Conversation::default, |request| Conversation {
+        app_protocol: Some(request.app_protocol),
+        operation: Some(request.operation),
+        resource: Some(request.resource),
+        ..Conversation::default()
+    });
     FlowEvent {
         time: flow.time,
         src_entity: &source.name,
@@ -70,6 +77,7 @@ fn event<'a>(scenario: &'a Scenario, flow: &Flow) -> FlowEvent<'a> {
         bytes_in: Some(flow.bytes_in),
         declared_verdict: None,
         declared_rule: None,
+        conversation,
     }
 }
 
@@ -112,7 +120,7 @@ pub(crate) fn run(asked: &Asked, seed: u64, is_attacked: bool) -> anyhow::Result
                     attacked[usize::from(episode)].insert(pair);
                 }
             }
-            take(flow.time, engine.observe(&event(&scenario, flow)));
+            take(flow.time, engine.observe(&event(&scenario, flow, asked.has_requests)));
         }
         weeks.flows += flows.len();
         for unit in engine.take_scores().iter().filter(|unit| unit.window_start >= judged_from) {

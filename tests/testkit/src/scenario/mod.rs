@@ -9,12 +9,14 @@ mod attacks;
 mod events;
 mod flow;
 mod random;
+mod requests;
 mod topology;
 mod traffic;
 
 pub use attacks::{AttackKind, Episode};
 pub use flow::{BenignKind, Entity, Flow, Label};
 pub use random::Random;
+pub use requests::Request;
 pub use topology::Role;
 pub use traffic::Windows;
 

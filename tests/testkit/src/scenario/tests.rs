@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 fn made(seed: u64, days: i64, attacks_from_day: Option<i64>) -> (Scenario, Vec<Flow>) {
     let scenario = Scenario::new(Settings { seed, days, services: 50, attacks_from_day });
@@ -27,6 +27,23 @@ fn attacks_leave_the_rest_as_it_is() {
     let kinds: BTreeSet<AttackKind> = scenario.episodes().iter().map(|episode| episode.kind).collect();
     assert_eq!(kinds.len(), 30);
     assert!(scenario.episodes().iter().all(|episode| episode.flows > 0 && !episode.actors.is_empty()));
+}
+
+#[test]
+fn clients_ask_a_few_things_again_and_again() {
+    let (scenario, flows) = made(3, 2, Some(1));
+    let mut by_edge: BTreeMap<(u16, u16), BTreeMap<Request, usize>> = BTreeMap::new();
+    let ordinary = flows.iter().filter(|flow| flow.label == Label::Ordinary);
+    for (flow, request) in ordinary.filter_map(|flow| Some((flow, scenario.request(flow)?))) {
+        *by_edge.entry((flow.source, flow.destination)).or_default().entry(request).or_default() += 1;
+    }
+    for (edge, requests) in by_edge.iter().filter(|(_, requests)| requests.values().sum::<usize>() > 100) {
+        let mut counts: Vec<usize> = requests.values().copied().collect();
+        counts.sort_unstable_by(|one, other| other.cmp(one));
+        let usual: usize = counts.iter().take(4).sum();
+        assert!(usual * 100 > counts.iter().sum::<usize>() * 98, "{edge:?}: {requests:?}");
+    }
+    assert!(by_edge.len() > 30, "{}", by_edge.len());
 }
 
 #[test]

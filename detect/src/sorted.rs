@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// Stores a map.
-pub(super) fn map<K: Ord + Serialize, V: Serialize, R, S: Serializer>(
+pub(crate) fn map<K: Ord + Serialize, V: Serialize, R, S: Serializer>(
     map: &HashMap<K, V, R>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -12,6 +12,6 @@ pub(super) fn map<K: Ord + Serialize, V: Serialize, R, S: Serializer>(
 }
 
 /// Stores a set.
-pub(super) fn set<K: Ord + Serialize, R, S: Serializer>(set: &HashSet<K, R>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn set<K: Ord + Serialize, R, S: Serializer>(set: &HashSet<K, R>, serializer: S) -> Result<S::Ok, S::Error> {
     set.iter().collect::<BTreeSet<_>>().serialize(serializer)
 }
