@@ -25,7 +25,7 @@ fn network() -> Vec<Flow> {
     let names: Vec<&'static str> = (0..25).map(|client| &*format!("spiffe://shop/c{client}").leak()).collect();
     let mut flows = Vec::new();
     for window in 0..WINDOWS {
-        for client in 0..25_usize {
+        for (client, name) in names.iter().copied().enumerate() {
             for step in 1..6 {
                 let server = format!("service/s{}", (client + step) % 24);
                 let source = if client == 24 { "agent/bot".to_owned() } else { format!("service/s{client}") };
@@ -33,7 +33,7 @@ fn network() -> Vec<Flow> {
                     let (operation, resource) = [("GET", "/orders/17"), ("GET", "/items?page=2")][call % 2];
                     let mut flow = Flow::new(window, 10 + call as i64 * 30 + step as i64, &source, &server, 8080);
                     flow.conversation = Conversation {
-                        src_principal: Some(names[client]),
+                        src_principal: Some(name),
                         encryption: Some("mtls"),
                         ..asking(operation, resource)
                     };
