@@ -138,6 +138,14 @@ mod tests {
                 flows.set_text(DECLARED_VERDICT, "denied");
                 flows.set_text(DECLARED_RULE, "shop/rule");
             }
+            if row % 3 == 1 {
+                let texts = [(APP_PROTOCOL, "http"), (OPERATION, "GET"), (RESOURCE, "/a"), (ENCRYPTION, "mtls")];
+                texts.into_iter().for_each(|(column, text)| flows.set_text(column, text));
+                flows.set_text(SRC_PRINCIPAL, "spiffe://a");
+                flows.set_text(DST_PRINCIPAL, "spiffe://b");
+                flows.set_num(SRC_VERIFIED, 1);
+                flows.set_num(DST_VERIFIED, 0);
+            }
             flows.end_row();
         }
         flows
@@ -160,5 +168,17 @@ mod tests {
         assert_eq!(postcard::to_stdvec(&one).unwrap(), postcard::to_stdvec(&other).unwrap());
         assert_eq!(ends.event(0).bytes_out, None);
         assert_eq!(ends.event(1).bytes_out, Some(10));
+        assert_eq!(ends.event(0).conversation, Conversation::default());
+        let spoken = Conversation {
+            app_protocol: Some("http"),
+            operation: Some("GET"),
+            resource: Some("/a"),
+            src_principal: Some("spiffe://a"),
+            dst_principal: Some("spiffe://b"),
+            encryption: Some("mtls"),
+            src_verified: Some(true),
+            dst_verified: Some(false),
+        };
+        assert_eq!(ends.event(1).conversation, spoken);
     }
 }

@@ -25,7 +25,7 @@ fn network() -> Vec<Flow> {
     let names: Vec<&'static str> = (0..25).map(|client| &*format!("spiffe://shop/c{client}").leak()).collect();
     let mut flows = Vec::new();
     for window in 0..WINDOWS {
-        for (client, &name) in names.iter().enumerate() {
+        for (client, name) in names.iter().copied().enumerate() {
             for step in 1..6 {
                 let server = format!("service/s{}", (client + step) % 24);
                 let source = if client == 24 { "agent/bot".to_owned() } else { format!("service/s{client}") };
