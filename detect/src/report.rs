@@ -64,11 +64,8 @@ impl DetectorName {
     /// The detector of a word, if it is one.
     #[must_use]
     pub fn from_word(word: &str) -> Option<Self> {
-        // By the names of the variants, so that no list of them can be forgotten.
-        let capital =
-            |part: &str| part.get(..1).unwrap_or_default().to_ascii_uppercase() + part.get(1..).unwrap_or_default();
-        let variant: String = word.split('_').map(capital).collect();
-        let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&variant);
+        // As it is read back from a state, so that no list of them can be forgotten.
+        let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(word);
         Self::deserialize(deserializer).ok().filter(|name| name.as_str() == word)
     }
 }
