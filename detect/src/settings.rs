@@ -60,10 +60,10 @@ pub struct Settings {
 }
 
 /// Settings of the detector of unusual protocols, operations and resources on known edges.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProtocolSettings {
-    /// Whether it runs. Default true.
+    /// Whether it runs. Default false.
     pub is_enabled: bool,
 }
 
@@ -74,12 +74,6 @@ pub struct ProtocolSettings {
 pub struct IdentitySettings {
     /// Whether it runs. Default true.
     pub is_enabled: bool,
-}
-
-impl Default for ProtocolSettings {
-    fn default() -> Self {
-        Self { is_enabled: true }
-    }
 }
 
 impl Default for IdentitySettings {

@@ -162,5 +162,6 @@ fn show(lake: &Lake, id: &str, context: &Context) -> anyhow::Result<()> {
     line(findings::explain(&stored.finding).trim_end())?;
     let incidents = context.runtime.block_on(findings::incidents(lake))?;
     let controls = context.runtime.block_on(lake.controls())?;
-    findings::beside(&stored.finding, &incidents, &controls.rows).iter().try_for_each(|text| line(text))
+    let beside = findings::beside(&stored.finding, &incidents, &controls.rows);
+    if beside.is_empty() { Ok(()) } else { line(&format!("\n{}", beside.join("\n"))) }
 }

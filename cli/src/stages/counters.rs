@@ -80,6 +80,10 @@ pub(crate) struct DetectCounters {
     pub(crate) late: Counter,
     /// Windows that were closed because too much was held.
     pub(crate) forced: Counter,
+    /// Edges of which only a sketch is kept, because there were too many.
+    pub(crate) aged_out: Counter,
+    /// Flows that were not judged, because there were too many new edges.
+    pub(crate) unjudged: Counter,
     /// Bytes of snapshots written.
     pub(crate) snapshot_bytes: Counter,
 }

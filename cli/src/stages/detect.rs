@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
-use tradewind_detect::stream::{Partition, Round, Signal};
+use tradewind_detect::stream::{Partition, PartitionStatistics, Round, Signal};
 use tradewind_model::FlowBatch;
 use tradewind_normalise::{Connect, ConnectScratch, ConnectState};
 use tradewind_policy::PolicyScratch;
@@ -107,13 +107,15 @@ struct Part {
     /// Counted already.
     late: u64,
     forced: u64,
+    aged_out: u64,
+    unjudged: u64,
 }
 
 impl Part {
     fn new(partition: Partition, connect: Connect, flows: i64, rounds: i64) -> Self {
-        let (late, forced) = (partition.statistics().late, partition.statistics().forced);
-        let snapshot = Instant::now();
-        Self { partition, connect, flows, rounds, snapshot, has_changed: false, is_paused: false, late, forced }
+        let PartitionStatistics { late, forced, aged_out, unjudged, .. } = partition.statistics();
+        let (snapshot, has_changed, is_paused) = (Instant::now(), false, false);
+        Self { partition, connect, flows, rounds, snapshot, has_changed, is_paused, late, forced, aged_out, unjudged }
     }
 }
 
@@ -271,7 +273,10 @@ impl Stage<'_> {
             let counters = &self.runtime.counters.detect;
             counters.late.add(statistics.late.saturating_sub(part.late));
             counters.forced.add(statistics.forced.saturating_sub(part.forced));
+            counters.aged_out.add(statistics.aged_out.saturating_sub(part.aged_out));
+            counters.unjudged.add(statistics.unjudged.saturating_sub(part.unjudged));
             (part.late, part.forced) = (statistics.late, statistics.forced);
+            (part.aged_out, part.unjudged) = (statistics.aged_out, statistics.unjudged);
             let held_max = self.held_max as u64;
             // Above its limit it asks for windows to be closed; what is on its way until then is still held.
             let is_full = statistics.held > held_max + held_max / 4;

@@ -166,6 +166,18 @@ pub(crate) const METRICS: &[Metric] = &[
         "Flows that came after their window had closed: stored, not judged.",
         |numbers| one(numbers.counters.detect.late.get()),
     ),
+    counter(
+        "tradewind.detect.aged_out",
+        "{edge}",
+        "Edges of which only a sketch is kept, because there were more than detect.edges_max.",
+        |numbers| one(numbers.counters.detect.aged_out.get()),
+    ),
+    counter(
+        "tradewind.detect.unjudged",
+        "{flow}",
+        "Flows that were stored and not judged, because there were too many new edges.",
+        |numbers| one(numbers.counters.detect.unjudged.get()),
+    ),
     counter("tradewind.detect.snapshot_bytes", "By", "Bytes of snapshots written.", |numbers| {
         one(numbers.counters.detect.snapshot_bytes.get())
     }),

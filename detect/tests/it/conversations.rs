@@ -3,7 +3,7 @@
 
 use crate::simulation::{Flow, Random, START, WINDOW, run};
 use std::collections::BTreeSet;
-use tradewind_detect::{Conversation, Engine, Settings};
+use tradewind_detect::{Conversation, Engine, ProtocolSettings, Settings};
 use tradewind_model::{Finding, Severity};
 
 const WINDOWS: i64 = 60;
@@ -60,9 +60,14 @@ fn changed(mut change: impl FnMut(&mut Flow, i64)) -> Vec<Flow> {
     flows
 }
 
+/// The detector of protocols ships switched off.
+fn all_on() -> Settings {
+    Settings { protocol: ProtocolSettings { is_enabled: true }, ..Settings::default() }
+}
+
 /// A bar that a young network of a hundred edges can reach.
 fn settings() -> Settings {
-    Settings { p_value_max: 1e-3, ..Settings::default() }
+    Settings { p_value_max: 1e-3, ..all_on() }
 }
 
 fn found(flows: &[Flow]) -> Vec<Finding> {
@@ -286,7 +291,7 @@ fn a_resumed_run_finds_the_same() {
 fn shares(tail: f64, calls: usize) -> [(f64, f64); 3] {
     let resources: Vec<&'static str> = (0..2000).map(|place| &*format!("/kind-{}", letters(place)).leak()).collect();
     let mut random = Random(21);
-    let mut engine = Engine::new(Settings::default()).unwrap();
+    let mut engine = Engine::new(all_on()).unwrap();
     engine.keep_scores();
     let (windows, sources) = (150, 60);
     for window in 0..windows {

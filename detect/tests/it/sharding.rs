@@ -2,13 +2,14 @@
 
 use crate::evaluation::{TRAIN_UNTIL, event, read};
 use crate::simulation::{Flow, Random, converse, takeover};
-use tradewind_detect::{Engine, FlowEvent, Settings};
+use tradewind_detect::{Engine, FlowEvent, ProtocolSettings, Settings};
 use tradewind_model::Outcome;
 use tradewind_testkit::shared;
 
 /// Everything an engine says, as text: `Debug` of a number shows every bit of it.
 fn said<'a>(shards: usize, train_until: i64, events: impl Iterator<Item = FlowEvent<'a>>) -> (usize, Vec<String>) {
-    let mut engine = Engine::with_shards(Settings::default(), shards).unwrap();
+    let settings = Settings { protocol: ProtocolSettings { is_enabled: true }, ..Settings::default() };
+    let mut engine = Engine::with_shards(settings, shards).unwrap();
     engine.keep_edge_scores();
     engine.train_until(train_until);
     let mut findings: Vec<_> = events.flat_map(|event| engine.observe(&event)).collect();

@@ -193,6 +193,7 @@ pub(crate) struct Run {
 fn settings(options: Run) -> Settings {
     let mut settings = Settings { edges_max: options.edges_max, ..Settings::default() };
     settings.decision.findings_per_day = options.findings_per_day;
+    settings.protocol.is_enabled = true;
     settings
 }
 
