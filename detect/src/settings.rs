@@ -29,7 +29,7 @@ pub struct Settings {
     /// Observations a finding carries at most. Default 10.
     pub observations_max: usize,
     /// Edges that a partition of the flows, or a replay, keeps with all that is usual for them: some 150 bytes each. Of those
-    /// that were active least and longest ago a sketch remains. Default 1000000.
+    /// that were active least and longest ago a sketch remains. Default 1200000.
     pub edges_max: usize,
     /// Entities that are kept. Default 250000.
     pub entities_max: usize,
@@ -156,7 +156,7 @@ impl Default for Settings {
             severity_min: Severity::Low,
             risk_cap: 6.0,
             observations_max: 10,
-            edges_max: 1_000_000,
+            edges_max: 1_200_000,
             entities_max: 250_000,
             destination: DestinationSettings::default(),
             volume: VolumeSettings::default(),

@@ -24,13 +24,24 @@ impl Worth {
     }
 }
 
-/// The greatest worth of what has to go, so that at most `most` remain; none where all may stay. What is worth the same
-/// goes together: the answer does not depend on order.
-pub(crate) fn cut(worths: impl Iterator<Item = Worth>, most: usize) -> Option<Worth> {
-    let mut worths: Vec<Worth> = worths.collect();
-    let surplus = worths.len().checked_sub(most).filter(|&surplus| surplus > 0)?;
-    let (_, bar, _) = worths.select_nth_unstable(surplus - 1);
-    Some(*bar).filter(|&bar| bar < Worth::pinned())
+/// Which of them are kept, so that at most `most` are: those that are worth most. Of those that are worth the same `tie` orders
+/// which go first, so that the answer does not depend on the order in which they are given. What must stay does.
+pub(crate) fn keep<K: Ord>(worths: &[Worth], most: usize, tie: impl Fn(usize) -> K) -> Vec<bool> {
+    let surplus = worths.len().saturating_sub(most);
+    if surplus == 0 {
+        return vec![true; worths.len()];
+    }
+    let mut sorted = worths.to_vec();
+    let (below, &mut bar, _) = sorted.select_nth_unstable(surplus - 1);
+    let below = below.iter().filter(|&&worth| worth < bar).count();
+    let mut is_kept: Vec<bool> = worths.iter().map(|&worth| worth >= bar).collect();
+    if bar < Worth::pinned() {
+        let mut ties: Vec<usize> = (0..worths.len()).filter(|&place| worths[place] == bar).collect();
+        ties.sort_by_cached_key(|&place| tie(place));
+        ties.truncate(surplus - below);
+        ties.into_iter().for_each(|place| is_kept[place] = false);
+    }
+    is_kept
 }
 
 #[cfg(test)]
@@ -48,19 +59,17 @@ mod tests {
     }
 
     #[test]
-    fn enough_goes() {
-        let worths =
-            |windows: &[u32]| windows.iter().map(|&windows| Worth::of(true, windows, 9, 9)).collect::<Vec<_>>();
-        let check = |windows: &[u32], most, left| {
-            let all = worths(windows);
-            let bar = cut(all.iter().copied(), most);
-            assert_eq!(all.iter().filter(|&&worth| bar.is_none_or(|bar| worth > bar)).count(), left, "{windows:?}");
+    fn enough_goes_and_no_more() {
+        let check = |windows: &[u32], most, kept: &[bool]| {
+            let worths: Vec<Worth> = windows.iter().map(|&windows| Worth::of(true, windows, 9, 9)).collect();
+            assert_eq!(keep(&worths, most, |place| place), kept, "{windows:?}");
         };
-        check(&[1, 2, 3], 3, 3);
-        check(&[1, 2, 3], 2, 2);
-        check(&[1, 1, 3], 2, 1);
-        check(&[1, 1, 1], 2, 0);
-        check(&[], 0, 0);
-        assert_eq!(cut([Worth::pinned(); 3].into_iter(), 1), None);
+        check(&[1, 2, 3], 3, &[true; 3]);
+        check(&[1, 2, 3], 2, &[false, true, true]);
+        check(&[3, 1, 1], 2, &[true, false, true]);
+        check(&[1, 1, 1], 2, &[false, true, true]);
+        check(&[1, 1, 1], 0, &[false; 3]);
+        check(&[], 0, &[]);
+        assert_eq!(keep(&[Worth::pinned(); 3], 1, |place| place), [true; 3]);
     }
 }

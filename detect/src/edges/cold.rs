@@ -2,7 +2,7 @@
 //! comes back is no new edge; what was usual for it is learnt anew. Twenty-four bytes an edge. Which edges age out is
 //! [`super::aging`]'s.
 
-use super::aging::{Worth, cut};
+use super::aging::{Worth, keep};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
@@ -46,9 +46,10 @@ impl ColdEdges {
             return;
         }
         let worth = |edge: &ColdEdge| Worth::of(true, edge.windows, edge.last, age);
-        let bar = cut(self.0.values().map(worth), most - most / 8);
-        self.0.retain(|_, edge| bar.is_none_or(|bar| worth(edge) > bar));
-        self.0.shrink_to_fit();
+        let all = Vec::from(std::mem::take(self));
+        let worths: Vec<Worth> = all.iter().map(|(_, edge)| worth(edge)).collect();
+        let is_kept = keep(&worths, most - most / 8, |place| all[place].0);
+        self.0 = all.into_iter().zip(is_kept).filter(|(_, is_kept)| *is_kept).map(|(edge, _)| edge).collect();
     }
 }
 
@@ -80,7 +81,7 @@ mod tests {
         assert_eq!(edges.0.len(), 80);
         edges.limit(40, 200);
         let kept = Vec::from(edges.clone());
-        assert!(kept.len() <= 35 && kept.iter().all(|(_, edge)| edge.windows > 45), "{kept:?}");
+        assert!(kept.len() == 35 && kept.iter().all(|(_, edge)| edge.windows > 45), "{kept:?}");
         assert_eq!(Vec::from(ColdEdges::from(kept.clone())), kept);
         assert!(edges.take(79).is_some() && !edges.has(79));
     }

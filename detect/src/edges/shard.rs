@@ -1,7 +1,7 @@
 //! One shard of the edge level: takes flows in, tells at once what cannot wait, and at a window's close has each active edge
 //! judged and learnt, by [`super::judge`]. What it says of entities is put together in [`super::digest`].
 
-use super::aging::{Worth, cut};
+use super::aging::{Worth, keep};
 use super::baseline::EdgeState;
 use super::beacon::WINDOW_CONTACTS_MAX;
 use super::cold::{ColdEdge, ColdEdges};
@@ -485,12 +485,14 @@ impl EdgeShard {
             let windows = state.windows.saturating_add(if is_watched { WATCHED_WORTH } else { 0 });
             Worth::of(state.is_answered || is_watched, windows, state.last, now)
         };
-        let met = || self.states.iter().filter(|state| state.is_met);
         let most = if self.met > self.edges_max { self.edges_max - self.edges_max / 8 } else { self.met };
-        let bar = cut(met().map(worth), most);
-        let mut is_kept: Vec<bool> =
-            self.states.iter().map(|state| state.is_met && bar.is_none_or(|bar| worth(state) > bar)).collect();
-        is_kept.resize(self.network.edge_count(), false);
+        let met: Vec<u32> =
+            (0..).zip(&self.states).filter(|(_, state)| state.is_met).map(|(number, _)| number).collect();
+        let worths: Vec<Worth> = met.iter().map(|&number| worth(&self.states[number as usize])).collect();
+        let mut is_kept = vec![false; self.network.edge_count()];
+        for (number, keeps) in met.iter().zip(keep(&worths, most, |place| self.network.key_of(met[place]))) {
+            is_kept[*number as usize] = keeps;
+        }
         for (number, state) in (0..).zip(&self.states) {
             if state.is_met && !is_kept[number as usize] {
                 self.bounds.aged_out += 1;

@@ -2,7 +2,7 @@
 //! something open is about stay.
 
 use super::EntityLevel;
-use crate::edges::aging::{Worth, cut};
+use crate::edges::aging::{Worth, keep};
 use crate::numbered::Numbered;
 
 impl EntityLevel {
@@ -18,10 +18,8 @@ impl EntityLevel {
             .zip(&is_kept)
             .map(|(entity, &is_needed)| if is_needed { Worth::pinned() } else { self.states.worth(entity, index) })
             .collect();
-        let Some(bar) = cut(worths.iter().copied(), most - most / 8) else { return };
-        for (is_kept, &worth) in is_kept.iter_mut().zip(&worths) {
-            *is_kept |= worth > bar;
-        }
+        let names = |place: usize| u32::try_from(place).map_or("", |entity| self.network.name(entity)).to_owned();
+        let is_kept = keep(&worths, most - most / 8, names);
         let numbers = self.network.keep_entities(&is_kept);
         self.visit(&mut |number| *number = numbers[*number as usize].unwrap_or(u32::MAX));
         self.states.keep(&numbers);
