@@ -71,7 +71,7 @@ pub(super) struct LiftArgs {
 
 impl WhyArgs {
     fn author(&self) -> String {
-        let of_shell = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var_os(name));
+        let of_shell = || ["USER", "LOGNAME"].iter().find_map(std::env::var_os);
         let of_shell = || of_shell().map(|name| name.to_string_lossy().into_owned());
         let given = self.author.clone().or_else(of_shell).filter(|name| !name.trim().is_empty());
         given.unwrap_or_else(|| "unknown".to_owned())
