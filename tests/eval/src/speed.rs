@@ -136,6 +136,6 @@ fn first_contacts(engine: &mut Engine, names: &[String], time: i64) -> AtOnce {
         })
         .collect();
     microseconds.sort_by(f64::total_cmp);
-    let at = |share: f64| microseconds[((microseconds.len() - 1) as f64 * share).round() as usize];
-    AtOnce { p50_us: at(0.5), p99_us: at(0.99), max_us: at(1.0), told }
+    let at = |per_cent: usize| microseconds[(FIRST_CONTACTS - 1) * per_cent / 100];
+    AtOnce { p50_us: at(50), p99_us: at(99), max_us: at(100), told }
 }
