@@ -17,7 +17,7 @@ mod conversations;
 pub(crate) use conversations::Discoveries;
 pub use conversations::{Discovery, DiscoveryRates, Guarded, Lapse, NewUse, Proof};
 
-/// The detectors. Places of those of the edge level in [`SourceDigest::tests`] are those in [`EDGE_DETECTORS`].
+/// The detectors. Places of those of the edge level in [`SourceDigest::tests`] are those in `EDGE_DETECTORS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DetectorName {
@@ -286,7 +286,7 @@ pub struct SourceDigest {
     pub failed: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
-    /// The edge level's detectors, in the order of [`EDGE_DETECTORS`].
+    /// The edge level's detectors, in the order of `EDGE_DETECTORS`.
     pub tests: [Tests; EDGE_DETECTOR_COUNT],
 }
 

@@ -110,12 +110,14 @@ impl OpenFindings {
         self.open.get(&entity).is_some_and(|all| all.iter().any(is_older))
     }
 
-    /// Entities whose new edges are not to be learnt after this window, because a finding about them is open. What goes on
+    /// Entities whose new edges are not to be learnt after this window, because a finding about them was told and is open. What goes on
     /// for longer than [`PERSISTS`], or that was accepted, is usual by then.
     pub(crate) fn withheld(&self, window: &View) -> BTreeSet<u32> {
         let since = window.start.saturating_sub(PERSISTS);
         let is_withheld = |open: &Open| {
-            is_about_new_edges(open.behaviour) && open.first_window >= since && open.standing != Standing::Habit
+            is_about_new_edges(open.behaviour)
+                && open.first_window >= since
+                && matches!(open.standing, Standing::Told | Standing::Dismissed)
         };
         let entities = self.open.iter().filter(|(_, all)| all.iter().any(is_withheld));
         entities.map(|(&entity, _)| entity).collect()

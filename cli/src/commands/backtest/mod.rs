@@ -20,7 +20,7 @@ use tradewind_storage::Lake;
 
 /// Show what other settings would find in the stored flows
 ///
-/// The flows are replayed once, and judged with the current settings of section [detect] and with the changed ones. What
+/// The flows are replayed once, and judged with the current settings of section detect and with the changed ones. What
 /// appears, vanishes or moves (severity, time, risk score) is listed. Nothing is written to the lake. Times are RFC 3339 such as
 /// 2026-01-31T08:00:00Z, or a date.
 #[derive(Args, Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct BacktestArgs {
     #[command(flatten)]
     span: SpanArgs,
 
-    /// Change a setting of section [detect], as in volume.is_enabled=false; may be given more than once
+    /// Change a setting of section detect, as in volume.is_enabled=false; may be given more than once
     #[arg(long = "set", value_name = "KEY=VALUE")]
     assignments: Vec<Assignment>,
 }
