@@ -1,7 +1,7 @@
 //! An opponent who knows the detectors and writes the logs: who makes millions of edges, who is noisy to hide something, and
 //! who forges what others do.
 
-use crate::simulation::{Flow, START, WINDOW, quiet, run};
+use crate::simulation::{Flow, Random, START, WINDOW, quiet, run};
 use std::collections::BTreeSet;
 use tradewind_detect::{Engine, Settings};
 use tradewind_model::{Finding, Outcome};
@@ -180,4 +180,39 @@ fn a_flood_is_restart_exact() {
     let whole = ran(false);
     assert!(whole.1.aged_out > 1000 && !whole.0.is_empty(), "{:?}", whole.1);
     assert_eq!(ran(true), whole);
+}
+
+/// Who raises the amount a little every day stays below what any single window would show. The detector of drift, which ships
+/// switched off, finds it within two weeks, and tells nothing of those who do not.
+#[test]
+fn a_slow_ramp_is_found_by_drift() {
+    let mut settings = Settings::default();
+    settings.drift.is_enabled = true;
+    let mut engine = Engine::new(settings).unwrap();
+    let mut random = Random(7);
+    let (mut findings, days) = (Vec::new(), 24);
+    for window in (0..days * 288).step_by(6) {
+        let day = window / 288;
+        for client in 0..20 {
+            let is_ramping = client == 3 && day >= 8;
+            let growth = if is_ramping { 1.12_f64.powi(i32::try_from(day - 7).unwrap_or(0)) } else { 1.0 };
+            for call in 0..4 {
+                let mut flow = Flow::new(
+                    window,
+                    client + 60 * call,
+                    &format!("service/s{client}"),
+                    &format!("service/s{}", (client + 1) % 20),
+                    443,
+                );
+                flow.bytes = (10_000.0 * growth * (0.3 * random.normal()).exp()) as i64;
+                findings.extend(engine.observe(&flow.event()));
+            }
+        }
+    }
+    findings.extend(engine.finish());
+    let drifts = |finding: &&Finding| finding.observations.iter().any(|line| line.detector == "drift");
+    let told: Vec<&Finding> = findings.iter().filter(drifts).collect();
+    assert!(told.iter().all(|finding| finding.entity == "service/s3"), "{told:#?}");
+    let first = told.iter().map(|finding| finding.time).min().unwrap();
+    assert!(first <= START + 22 * 288 * WINDOW, "{told:#?}");
 }
