@@ -44,3 +44,17 @@ pub(crate) fn visit_keys<T>(map: &mut BTreeMap<u32, T>, number: &mut dyn FnMut(&
     };
     *map = std::mem::take(map).into_iter().map(renumber).collect();
 }
+
+/// The new number of an entity or edge, where `numbers` has it by the old one; none where it is forgotten.
+pub(crate) fn new_number(numbers: &[Option<u32>], number: u32) -> Option<u32> {
+    numbers.get(number as usize).copied().flatten()
+}
+
+/// Gives a map's keys their new numbers, and drops those that are forgotten.
+pub(crate) fn keep_keys<V, M>(map: &mut M, numbers: &[Option<u32>])
+where
+    M: Default + IntoIterator<Item = (u32, V)> + FromIterator<(u32, V)>,
+{
+    let kept = std::mem::take(map).into_iter();
+    *map = kept.filter_map(|(key, value)| Some((new_number(numbers, key)?, value))).collect();
+}

@@ -14,6 +14,7 @@
 //! The watch is bounded per part of the network, so that it does not depend on the number of shards.
 
 use crate::distributions::{fisher_g_tail, ln_gamma_lower, p_of_ln};
+use crate::numbered::{keep_keys, new_number};
 use crate::report::Facts;
 use crate::settings::BeaconSettings;
 use serde::{Deserialize, Serialize};
@@ -67,11 +68,10 @@ impl Watch {
     }
 
     /// Gives edges other numbers, or forgets them. To be called while no window is open.
-    pub(super) fn keep(&mut self, number: impl Fn(u32) -> Option<u32>) {
-        let edges = std::mem::take(&mut self.edges).into_iter();
-        self.edges = edges.filter_map(|(edge, contacts)| Some((number(edge)?, contacts))).collect();
+    pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
+        keep_keys(&mut self.edges, numbers);
         for part in self.parts.values_mut() {
-            *part = part.iter().filter_map(|&edge| number(edge)).collect();
+            *part = part.iter().filter_map(|&edge| new_number(numbers, edge)).collect();
         }
         self.parts.retain(|_, part| !part.is_empty());
     }

@@ -5,6 +5,7 @@
 use super::digest::Digests;
 use super::speech::{Protection, Speech};
 use super::uses::ClosingEdge;
+use crate::numbered::keep_keys;
 use crate::report::{EdgeCounts, Lapse};
 use crate::sorted;
 use foldhash::fast::RandomState;
@@ -67,11 +68,7 @@ impl Credentials {
 
     /// Gives edges other numbers, or forgets them. To be called while no window is open.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |edge: u32| numbers.get(edge as usize).copied().flatten();
-        self.guards = std::mem::take(&mut self.guards)
-            .into_iter()
-            .filter_map(|(edge, guard)| Some((number(edge)?, guard)))
-            .collect();
+        keep_keys(&mut self.guards, numbers);
     }
 
     /// Ends the open window.

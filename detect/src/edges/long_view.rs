@@ -5,6 +5,7 @@ use super::amount::{self, Youth};
 use super::baseline::EdgeState;
 use super::beacon::Watch;
 use super::drift::Drift;
+use crate::numbered::keep_keys;
 use crate::report::{AmountPools, DetectorName, EdgeCounts, Facts, Pools};
 use crate::settings::{DriftSettings, Settings};
 use serde::{Deserialize, Serialize};
@@ -79,10 +80,8 @@ impl LongView {
 
     /// Gives edges other numbers, or forgets them: `numbers` has the new one of each.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |edge: u32| numbers.get(edge as usize).copied().flatten();
-        self.days =
-            std::mem::take(&mut self.days).into_iter().filter_map(|(edge, days)| Some((number(edge)?, days))).collect();
-        self.watch.keep(number);
+        keep_keys(&mut self.days, numbers);
+        self.watch.keep(numbers);
     }
 
     /// Ends the window: what its young edges moved, for the pools of all. `age_of` knows the age of an edge.

@@ -13,6 +13,7 @@
 use super::digest::Digests;
 use super::speech::Speech;
 use crate::entities::{Curve, Factor};
+use crate::numbered::new_number;
 use crate::report::{Discovery, DiscoveryRates, EdgeCounts, NewUse};
 use crate::sorted;
 use crate::usage::{self, Shape, TRANSPORT};
@@ -114,7 +115,7 @@ impl Uses {
 
     /// Gives edges other numbers, or forgets them. To be called while no window is open.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |edge: u32| numbers.get(edge as usize).copied().flatten();
+        let number = |edge: u32| new_number(numbers, edge);
         let mut transports = vec![0; numbers.iter().flatten().max().map_or(0, |&most| most as usize + 1)];
         for (&usual, number) in self.transports.iter().zip(numbers) {
             if let Some(number) = number {

@@ -7,7 +7,7 @@
 use crate::distributions::erlang_tail;
 use crate::exact;
 use crate::network::Edge;
-use crate::numbered::Numbered;
+use crate::numbered::{Numbered, new_number};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tradewind_model::time::SECOND;
@@ -71,7 +71,7 @@ impl Numbered for Chains {
 impl Chains {
     /// Forgets the ways on which an entity is forgotten; `numbers` has the new number of each.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        let number = |entity: u32| new_number(numbers, entity);
         self.0 = std::mem::take(&mut self.0)
             .into_iter()
             .filter_map(|(entity, mut ways)| {

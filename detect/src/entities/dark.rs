@@ -8,6 +8,7 @@
 
 use crate::distributions::{ln_negative_binomial_tail, p_of_ln};
 use crate::exact;
+use crate::numbered::{keep_keys, new_number};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,16 +88,13 @@ impl Dark {
 
     /// Forgets sources and targets that are forgotten; `numbers` has the new number of each.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        let number = |entity: u32| new_number(numbers, entity);
         let today = std::mem::take(&mut self.today).into_iter();
         self.today = today
             .filter_map(|(source, met)| Some((number(source)?, met.into_iter().filter_map(number).collect())))
             .collect();
         self.active = std::mem::take(&mut self.active).into_iter().filter_map(number).collect();
-        self.own = std::mem::take(&mut self.own)
-            .into_iter()
-            .filter_map(|(source, own)| Some((number(source)?, own)))
-            .collect();
+        keep_keys(&mut self.own, numbers);
     }
 
     /// A window begins to be learnt: another day ends the one before.

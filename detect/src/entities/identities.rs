@@ -8,6 +8,7 @@
 use super::{EntityLevel, View};
 use crate::finding::Unusual;
 use crate::identity::{self, Terms};
+use crate::numbered::keep_keys;
 use crate::report::{DetectorName, Lapse, Proof};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,11 +29,7 @@ pub(super) struct Identities(BTreeMap<u32, Known>);
 impl Identities {
     /// Forgets the principals of entities that are forgotten; `numbers` has the new number of each.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
-        self.0 = std::mem::take(&mut self.0)
-            .into_iter()
-            .filter_map(|(entity, known)| Some((number(entity)?, known)))
-            .collect();
+        keep_keys(&mut self.0, numbers);
     }
 }
 

@@ -4,7 +4,7 @@
 
 use crate::exact;
 use crate::network::Port;
-use crate::numbered::{Numbered, visit_keys};
+use crate::numbered::{Numbered, new_number, visit_keys};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tradewind_model::time::SECOND;
@@ -77,7 +77,7 @@ impl Numbered for Floor {
 impl Floor {
     /// Forgets the contacts of entities that are forgotten; `numbers` has the new number of each.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        let number = |entity: u32| new_number(numbers, entity);
         self.0 = std::mem::take(&mut self.0)
             .into_iter()
             .filter_map(|(source, mut recent)| {

@@ -14,6 +14,7 @@ use super::outlook::{Expectation, Marked};
 use super::popularity::{Masses, Popularity};
 use crate::distributions::{ln_negative_binomial_tail, p_of_ln};
 use crate::network::{Edge, Network, parts};
+use crate::numbered::new_number;
 use crate::report::{DetectorName, Discoveries, Discovery, DiscoveryRates, EDGE_DETECTORS, EdgeSignal, Facts, NewUse};
 use crate::texts::Texts;
 use crate::usage::{self, Shape};
@@ -98,7 +99,7 @@ impl Uses {
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
         let renumber = |(service, known): (u64, Service)| {
             let [destination, port] = parts(service);
-            let destination = numbers.get(destination as usize).copied().flatten()?;
+            let destination = new_number(numbers, destination)?;
             Some((u64::from(destination) << 32 | u64::from(port), known))
         };
         self.services = std::mem::take(&mut self.services).into_iter().filter_map(renumber).collect();

@@ -4,6 +4,7 @@
 use super::popularity::{Masses, Popularity};
 use crate::exact;
 use crate::network::{Edge, pair, parts};
+use crate::numbered::new_number;
 use foldhash::fast::RandomState;
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
@@ -31,7 +32,7 @@ impl Votes {
     /// Forgets who voted and for whom where the entity is forgotten: `numbers` has the new number of each. What was voted
     /// for keeps the votes of those who are forgotten.
     pub(super) fn keep(&mut self, numbers: &[Option<u32>]) {
-        let number = |entity: u32| numbers.get(entity as usize).copied().flatten();
+        let number = |entity: u32| new_number(numbers, entity);
         let service = |item: u64| {
             let [destination, port] = parts(item);
             Some(u64::from(number(destination)?) << 32 | u64::from(port))
