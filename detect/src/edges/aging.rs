@@ -9,12 +9,11 @@ const HALF_WORTH: u64 = 2016;
 pub(crate) struct Worth(u64);
 
 impl Worth {
-    /// Of something that was active in so many windows, in `last` for the last time, as seen in window `now`. What nothing
-    /// ever answered is worth least.
-    pub(crate) fn of(is_answered: bool, windows: u32, last: u32, now: u32) -> Self {
-        let idle = u64::from(now.saturating_sub(last));
+    /// Of something that was active in so many windows, the last of them so many windows ago. What nothing ever answered is
+    /// worth least.
+    pub(crate) fn of(is_answered: bool, windows: u32, idle: u32) -> Self {
         let active = u64::from(windows.clamp(1, 1 << 24)) << 16;
-        let worth = active * HALF_WORTH / (HALF_WORTH + idle);
+        let worth = active * HALF_WORTH / (HALF_WORTH + u64::from(idle));
         Self(u64::from(is_answered) << 63 | worth)
     }
 
@@ -50,18 +49,18 @@ mod tests {
 
     #[test]
     fn activity_counts_and_fades() {
-        let worth = |windows, last| Worth::of(true, windows, last, 10_000);
+        let worth = |windows, last: u32| Worth::of(true, windows, 10_000 - last);
         assert!(worth(100, 9000) > worth(1, 10_000));
         assert!(worth(2, 10_000) > worth(2, 9999));
         assert!(worth(3, 10_000) > worth(10, 0));
-        assert!(worth(1, 0) > Worth::of(false, 1000, 10_000, 10_000));
+        assert!(worth(1, 0) > Worth::of(false, 1000, 0));
         assert!(Worth::pinned() > worth(u32::MAX, 10_000));
     }
 
     #[test]
     fn enough_goes_and_no_more() {
         let check = |windows: &[u32], most, kept: &[bool]| {
-            let worths: Vec<Worth> = windows.iter().map(|&windows| Worth::of(true, windows, 9, 9)).collect();
+            let worths: Vec<Worth> = windows.iter().map(|&windows| Worth::of(true, windows, 0)).collect();
             assert_eq!(keep(&worths, most, |place| place), kept, "{windows:?}");
         };
         check(&[1, 2, 3], 3, &[true; 3]);

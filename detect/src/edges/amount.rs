@@ -137,13 +137,9 @@ mod tests {
             flows: 1,
             opened: 1,
             answered: 1,
-            denied: 0,
-            failed: 0,
             bytes_out: whole(bytes_out),
             bytes_in: whole(bytes_in),
-            protocol_num: None,
-            first: 0,
-            last: 0,
+            ..EdgeCounts::nothing(0)
         }
     }
 

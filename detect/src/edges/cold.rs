@@ -45,7 +45,7 @@ impl ColdEdges {
         if self.0.len() <= most {
             return;
         }
-        let worth = |edge: &ColdEdge| Worth::of(true, edge.windows, edge.last, age);
+        let worth = |edge: &ColdEdge| Worth::of(true, edge.windows, age.saturating_sub(edge.last));
         let all = Vec::from(std::mem::take(self));
         let worths: Vec<Worth> = all.iter().map(|(_, edge)| worth(edge)).collect();
         let is_kept = keep(&worths, most - most / 8, |place| all[place].0);

@@ -167,18 +167,7 @@ mod tests {
     fn counts(bytes: f64) -> EdgeCounts {
         #[allow(clippy::cast_possible_truncation)] // Amounts of these tests.
         let bytes = Some(bytes as i64);
-        EdgeCounts {
-            flows: 1,
-            opened: 1,
-            answered: 1,
-            denied: 0,
-            failed: 0,
-            bytes_out: bytes,
-            bytes_in: None,
-            protocol_num: None,
-            first: 0,
-            last: 0,
-        }
+        EdgeCounts { flows: 1, opened: 1, answered: 1, bytes_out: bytes, ..EdgeCounts::nothing(0) }
     }
 
     fn normals(mut state: u64) -> impl FnMut() -> f64 {

@@ -262,13 +262,13 @@ impl EdgeShard {
         common: &Common,
         notices: &mut Vec<Notice>,
     ) {
+        if self.is_full() && self.states.get(number as usize).is_none_or(|state| !state.is_met) {
+            self.bounds.unjudged += 1;
+            return;
+        }
         self.hear(number, &counts, spoken);
         let tally = match self.places.get(number as usize) {
             Some(&place) if place > 0 => &mut self.tallies[place as usize - 1],
-            _ if self.is_full() && self.states.get(number as usize).is_none_or(|state| !state.is_met) => {
-                self.bounds.unjudged += 1;
-                return;
-            }
             _ => self.open(number, window, common, counts.first),
         };
         tally.counts.merge(&counts);
@@ -342,18 +342,6 @@ impl EdgeShard {
             (false, true) => Awaited::Nothing,
             (false, false) => Awaited::Refusal,
         };
-        let nothing = EdgeCounts {
-            flows: 0,
-            opened: 0,
-            answered: 0,
-            denied: 0,
-            failed: 0,
-            bytes_out: None,
-            bytes_in: None,
-            protocol_num: None,
-            first: time,
-            last: time,
-        };
         let size = |moments| transfer::tally(state, moments, &common.pools, common.is_training);
         let (size_out, size_in) = (size(&state.size_out), size(&state.size_in));
         if awaited != Awaited::Nothing {
@@ -368,7 +356,7 @@ impl EdgeShard {
             is_watched,
             awaited,
             contacts,
-            counts: nothing,
+            counts: EdgeCounts::nothing(time),
             size_out,
             size_in,
         });
@@ -483,7 +471,7 @@ impl EdgeShard {
             // What an open finding is about is worth as much as an edge of a day's windows.
             let is_watched = state.watched_until > now;
             let windows = state.windows.saturating_add(if is_watched { WATCHED_WORTH } else { 0 });
-            Worth::of(state.is_answered || is_watched, windows, state.last, now)
+            Worth::of(state.is_answered || is_watched, windows, now.saturating_sub(state.last))
         };
         let most = if self.met > self.edges_max { self.edges_max - self.edges_max / 8 } else { self.met };
         let met: Vec<u32> =

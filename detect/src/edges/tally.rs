@@ -66,6 +66,22 @@ fn is_vain(event: &FlowEvent<'_>) -> bool {
 }
 
 impl EdgeCounts {
+    /// No flow yet, at this time.
+    pub(crate) const fn nothing(time: i64) -> Self {
+        Self {
+            flows: 0,
+            opened: 0,
+            answered: 0,
+            denied: 0,
+            failed: 0,
+            bytes_out: None,
+            bytes_in: None,
+            protocol_num: None,
+            first: time,
+            last: time,
+        }
+    }
+
     /// What one row counts for.
     pub(crate) fn of(event: &FlowEvent<'_>) -> Self {
         let flows = event.flow_count.max(1);

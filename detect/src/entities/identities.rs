@@ -169,18 +169,7 @@ mod tests {
     use crate::report::EdgeCounts;
 
     fn proof(principal: &str) -> Proof {
-        let counts = EdgeCounts {
-            flows: 1,
-            opened: 1,
-            answered: 1,
-            denied: 0,
-            failed: 0,
-            bytes_out: None,
-            bytes_in: None,
-            protocol_num: None,
-            first: 0,
-            last: 0,
-        };
+        let counts = EdgeCounts { flows: 1, opened: 1, answered: 1, ..EdgeCounts::nothing(0) };
         let edge = Edge { source: 0, destination: 1, port: Port::Absent };
         Proof { edge, is_destination: false, principal: principal.to_owned(), counts }
     }

@@ -199,18 +199,7 @@ mod tests {
     use crate::report::EdgeCounts;
 
     fn inflow(opened: i64) -> Inflow {
-        let counts = EdgeCounts {
-            flows: opened,
-            opened,
-            answered: opened,
-            denied: 0,
-            failed: 0,
-            bytes_out: None,
-            bytes_in: None,
-            protocol_num: None,
-            first: 0,
-            last: 0,
-        };
+        let counts = EdgeCounts { flows: opened, opened, answered: opened, ..EdgeCounts::nothing(0) };
         let edge = Edge { source: 0, destination: 1, port: Port::Absent };
         Inflow { destination: 1, opened, foremost: Birth { edge, counts } }
     }

@@ -276,10 +276,9 @@ impl EntityStates {
 
     /// What it would lose to forget an entity, as seen in window `index`.
     pub(super) fn worth(&self, entity: u32, index: i64) -> Worth {
-        let idle = |last: i64| u32::try_from(index.abs_diff(last)).unwrap_or(u32::MAX);
         let worth = |windows: u64, last: i64, is_answered: bool| {
-            let windows = u32::try_from(windows).unwrap_or(u32::MAX);
-            Worth::of(is_answered, windows, u32::MAX - idle(last), u32::MAX)
+            let whole = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+            Worth::of(is_answered, whole(windows), whole(index.abs_diff(last)))
         };
         let source = self.source(entity);
         let source = source.map(|known| worth(known.active_windows, known.last_window, known.destinations > 0));

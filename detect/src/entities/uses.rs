@@ -234,18 +234,7 @@ mod tests {
     use crate::report::EdgeCounts;
 
     fn new_use(source: u32, destination: u32, text: &str) -> NewUse {
-        let counts = EdgeCounts {
-            flows: 1,
-            opened: 1,
-            answered: 1,
-            denied: 0,
-            failed: 0,
-            bytes_out: None,
-            bytes_in: None,
-            protocol_num: Some(6),
-            first: 0,
-            last: 0,
-        };
+        let counts = EdgeCounts { flows: 1, opened: 1, answered: 1, protocol_num: Some(6), ..EdgeCounts::nothing(0) };
         NewUse {
             edge: Edge { source, destination, port: Port::Number(443) },
             text: text.to_owned(),

@@ -4,6 +4,7 @@
 use super::OpenFindings;
 use crate::decision::{Spender, Standing};
 use crate::network::Network;
+use std::collections::BTreeSet;
 
 /// Findings that are open at the beginning of a window's close at most; as many more may be opened by it.
 const OPEN_MAX: usize = 2048;
@@ -34,22 +35,22 @@ impl OpenFindings {
         let count = self.open.values().map(Vec::len).sum::<usize>();
         let surplus = count.saturating_sub(OPEN_MAX);
         if surplus > 0 {
-            let mut untold: Vec<(bool, f64, u32)> = Vec::new();
+            let mut untold: Vec<(bool, f64, u32, usize)> = Vec::new();
             for (&entity, open) in &self.open {
-                let silent = open.iter().filter(|open| open.standing != Standing::Told);
-                untold.extend(silent.map(|open| (!is_stranger(entity), -open.ratio, entity)));
+                let silent = open.iter().enumerate().filter(|(_, open)| open.standing != Standing::Told);
+                untold.extend(silent.map(|(place, open)| (!is_stranger(entity), -open.ratio, entity, place)));
             }
             let name = |entity: u32| network.name(entity);
             untold.sort_by(|one, other| {
                 let strength = one.0.cmp(&other.0).then(one.1.total_cmp(&other.1));
-                strength.then_with(|| name(one.2).cmp(name(other.2)))
+                strength.then_with(|| name(one.2).cmp(name(other.2))).then(one.3.cmp(&other.3))
             });
-            for (_, ratio, entity) in untold.into_iter().take(surplus) {
-                let Some(open) = self.open.get_mut(&entity) else { continue };
-                let weakest = open
-                    .iter()
-                    .position(|open| open.standing != Standing::Told && open.ratio.to_bits() == (-ratio).to_bits());
-                weakest.map(|place| open.remove(place));
+            untold.truncate(surplus);
+            let weakest: BTreeSet<(u32, usize)> =
+                untold.into_iter().map(|(_, _, entity, place)| (entity, place)).collect();
+            for (&entity, open) in &mut self.open {
+                let mut places = 0..;
+                open.retain(|_| places.next().is_none_or(|place| !weakest.contains(&(entity, place))));
             }
             self.open.retain(|_, open| !open.is_empty());
         }
