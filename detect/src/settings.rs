@@ -28,7 +28,7 @@ pub struct Settings {
     pub risk_cap: f64,
     /// Observations a finding carries at most. Default 10.
     pub observations_max: usize,
-    /// Edges that a partition of the flows, or a replay, keeps with all that is usual for them: some 150 bytes each. Of those
+    /// Edges that a partition of the flows, or a replay, keeps with all that is usual for them: some 210 bytes each. Of those
     /// that were active least and longest ago a sketch remains. Default 1200000.
     pub edges_max: usize,
     /// Entities that are kept. Default 250000.
