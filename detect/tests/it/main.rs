@@ -16,4 +16,5 @@ mod stream_cost;
 mod stream_network;
 mod stream_protocol;
 mod stream_stages;
+mod upgrade;
 mod wording;
