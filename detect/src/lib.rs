@@ -21,6 +21,7 @@ pub mod network;
 mod numbered;
 pub mod report;
 pub mod settings;
+pub mod snapshot;
 pub mod stream;
 
 mod breach;

@@ -103,7 +103,7 @@ struct Entity {
 
 /// All entities and edges that were ever met.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(from = "Lists", into = "Lists")]
+#[serde(try_from = "Lists", into = "Lists")]
 pub struct Network {
     entities: Vec<Entity>,
     edges: Vec<Edge>,
@@ -307,17 +307,26 @@ fn next_number(count: usize) -> u32 {
     u32::try_from(count).expect("memory ends long before four thousand million entities or edges")
 }
 
-impl From<Lists> for Network {
-    fn from(lists: Lists) -> Self {
+impl TryFrom<Lists> for Network {
+    type Error = &'static str;
+
+    /// Refuses what would give other numbers than were stored.
+    fn try_from(lists: Lists) -> Result<Self, Self::Error> {
         let mut network = Self::default();
-        for entity in lists.entities {
+        for (place, entity) in lists.entities.into_iter().enumerate() {
             let number = network.foretell(&entity.name, entity.told);
+            if number as usize != place {
+                return Err("an entity is there twice");
+            }
             network.meet(number, entity.kind);
         }
-        for edge in lists.edges {
-            network.edge(edge);
+        for (place, edge) in lists.edges.into_iter().enumerate() {
+            let is_known = |entity: u32| (entity as usize) < network.entities.len();
+            if !is_known(edge.source) || !is_known(edge.destination) || network.edge(edge) as usize != place {
+                return Err("an edge is there twice, or between entities that are not");
+            }
         }
-        network
+        Ok(network)
     }
 }
 
@@ -328,6 +337,7 @@ impl From<Network> for Lists {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use EntityKind::{Agent, Service, Unknown};
@@ -346,11 +356,15 @@ mod tests {
     #[test]
     fn ports_do_not_collide() {
         let mut network = Network::default();
+        network.entity_of_kind("a", Service);
         let ports = [Port::Number(0), Port::Number(u16::MAX), Port::Absent, Port::Unoriented];
         for (number, port) in (0..).zip(ports) {
             assert_eq!(network.edge(Edge { source: 0, destination: 0, port }), number);
         }
-        let restored = Network::from(Lists::from(network));
+        let restored = Network::try_from(Lists::from(network)).unwrap();
         assert_eq!(restored.edge_count(), 4);
+        let mut lists = Lists::from(restored);
+        lists.edges.push(Edge { source: 1, destination: 0, port: Port::Absent });
+        assert!(Network::try_from(lists).is_err());
     }
 }

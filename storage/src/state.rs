@@ -132,6 +132,35 @@ impl StateStore {
         Ok(None)
     }
 
+    /// The newest snapshot of `of` in any group, with the name of the group: names are `group/of`. Of those that are equally far
+    /// that of `group`.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn newest(&self, group: &str, of: &str) -> Result<Option<(String, Snapshot)>, LakeError> {
+        let listed = self.store.list_with_delimiter(None).await.map_err(|error| self.failed(error))?;
+        let mut groups: Vec<String> =
+            listed.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
+        groups.sort();
+        let mut found: Vec<(Option<i64>, bool, String)> = Vec::new();
+        for other in groups {
+            let newest = self.manifests(&format!("{other}/{of}")).await?.pop();
+            // Names begin with the position.
+            let position =
+                newest.as_ref().and_then(|path| path.filename()).and_then(|name| name.get(..20)?.parse().ok());
+            if newest.is_some() {
+                found.push((position, other == group, other));
+            }
+        }
+        found.sort();
+        for (_, _, group) in found.into_iter().rev() {
+            if let Some(snapshot) = self.get(&format!("{group}/{of}")).await? {
+                return Ok(Some((group, snapshot)));
+            }
+        }
+        Ok(None)
+    }
+
     async fn read(&self, name: &str, path: &Path) -> Result<Snapshot, Unread> {
         let manifest = self.store.get(path).await?.bytes().await?;
         let manifest: Manifest =
@@ -261,6 +290,25 @@ mod tests {
         assert_eq!(store.get("detect/0").await.unwrap().unwrap().position, 4);
         store.store.delete(&newest).await.unwrap();
         assert_eq!(store.get("detect/0").await.unwrap().unwrap().position, 4);
+    }
+
+    #[tokio::test]
+    async fn the_newest_of_all_groups_is_found() {
+        let store = store();
+        assert_eq!(store.newest("b", "detect-0").await.unwrap(), None);
+        let puts = [("a/detect-0", 7), ("b/detect-0", 5), ("c/detect-1", 9)];
+        for (name, position) in puts {
+            store.put(name, position, name.as_bytes()).await.unwrap();
+        }
+        let newest = async |of: &str| {
+            let found = store.newest("b", of).await.unwrap();
+            found.map(|(group, snapshot)| (group, snapshot.position))
+        };
+        assert_eq!(newest("detect-0").await, Some(("a".to_owned(), 7)));
+        store.put("b/detect-0", 7, b"").await.unwrap();
+        assert_eq!(newest("detect-0").await, Some(("b".to_owned(), 7)));
+        assert_eq!(newest("detect-1").await, Some(("c".to_owned(), 9)));
+        assert_eq!(newest("correlate").await, None);
     }
 
     #[tokio::test]

@@ -6,16 +6,17 @@ use super::controls::{self, Applied, Mailbox};
 use super::detect::{Signals, is_of, record};
 use super::health::Working;
 use super::messages::{FindingMessage, IncidentMessage};
-use super::snapshots::{Snapshots, generation};
+use super::snapshots::{Found, Snapshots, generation, say_notes};
 use super::{Runtime, Stop};
 use crate::feedback;
 use crate::findings::{WITHDRAWN, origin::of_service};
 use anyhow::Context as _;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use tradewind_detect::stream::{Correlator, Output};
+use tradewind_detect::Settings;
+use tradewind_detect::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode, decode_first};
+use tradewind_detect::stream::{Correlator, Correlator4, Output};
 use tradewind_model::{Finding, Incident, Provenance, RecordedControl, Severity};
 use tradewind_storage::Lake;
 use tradewind_transport::{
@@ -31,8 +32,7 @@ const POLL: Duration = Duration::from_millis(100);
 const REMEMBERED_MAX: usize = 1_000;
 
 /// What a snapshot holds.
-#[derive(Serialize, Deserialize)]
-struct State {
+struct Restored {
     correlator: Correlator,
     /// Next offset to read.
     signals: i64,
@@ -40,6 +40,28 @@ struct State {
     /// Of the last finding: where the clock goes back, what comes is still later.
     recorded_time: i64,
     applied: Applied,
+}
+
+impl Restored {
+    fn of(found: &Found, settings: &Settings, partitions: u32) -> Result<Self, SnapshotError> {
+        if !Snapshot::is_one(&found.bytes) {
+            // As version 4 wrote it, in one piece. Without what is last it can be gone on from.
+            let ((correlator, signals), rest): ((Correlator4, i64), _) = decode_first(&found.bytes)?;
+            let (told, recorded_time, applied) = decode(rest).unwrap_or_default();
+            let correlator = correlator.restore(settings, partitions, i64::MIN)?;
+            return Ok(Self { correlator, signals, told, recorded_time, applied });
+        }
+        let mut snapshot = Snapshot::read(&found.bytes)?;
+        let mut correlator = Correlator::restore(&mut snapshot, settings, partitions, i64::MIN)?;
+        if !found.is_own {
+            correlator.join_anew();
+        }
+        let (signals, recorded_time) = snapshot.need("offsets", &[(1, decode)])?;
+        let told = snapshot.take("told", &[(1, decode)])?.unwrap_or_default();
+        let applied = snapshot.take("applied", &[(1, decode)])?.unwrap_or_default();
+        say_notes(STAGE, snapshot.notes());
+        Ok(Self { correlator, signals, told, recorded_time, applied })
+    }
 }
 
 /// Runs until it is told to stop.
@@ -169,13 +191,17 @@ impl Stage<'_> {
         let committed = log.committed(&self.runtime.group("correlate"), std::slice::from_ref(partition))?;
         let committed = committed.first().copied().flatten().unwrap_or(first);
         let settings = &self.runtime.settings.detect;
-        let stored: Option<State> = self.snapshots.get(STAGE)?;
-        let (correlator, signals, told, applied) = match stored {
+        let found = self.snapshots.get(STAGE)?;
+        let restored = found.map(|found| Restored::of(&found, settings, self.partitions)).transpose();
+        let restored = restored.unwrap_or_else(|error| {
+            tracing::warn!(of = STAGE, %error, "a snapshot cannot be used; everything is learnt anew from the log");
+            None
+        });
+        let (correlator, signals, told, applied) = match restored {
             Some(state) => {
-                let correlator = state.correlator.resume(settings, self.partitions, i64::MIN)?;
                 tracing::info!(signals = state.signals, committed, "detection goes on from a snapshot");
                 self.recorded_time = self.recorded_time.max(state.recorded_time);
-                (correlator, state.signals.max(first), state.told, state.applied)
+                (state.correlator, state.signals.max(first), state.told, state.applied)
             }
             None => {
                 let correlator = Correlator::new(settings.clone(), self.partitions, i64::MIN)?;
@@ -290,10 +316,12 @@ impl Stage<'_> {
         let is_writing = self.snapshots.is_writing();
         let is_due = |at: &&mut At| at.has_changed && at.snapshot.elapsed() >= every && !is_writing;
         let Some(at) = self.at.as_mut().filter(is_due) else { return };
-        let recorded_time = self.recorded_time;
-        let (correlator, told, applied) = (at.correlator.clone(), at.told.clone(), at.applied.clone());
-        let state = State { correlator, signals: at.signals, told, recorded_time, applied };
-        self.snapshots.begin(STAGE, at.signals, &state, tracing::Span::none());
+        let mut writer = SnapshotWriter::default();
+        at.correlator.save(&mut writer);
+        writer.add("offsets", 1, &(at.signals, self.recorded_time));
+        writer.add("told", 1, &at.told);
+        writer.add("applied", 1, &at.applied);
+        self.snapshots.begin(STAGE, at.signals, writer.finish(), tracing::Span::none());
         at.snapshot = Instant::now();
         at.has_changed = false;
     }

@@ -2,7 +2,7 @@
 //! topic of flows and of the rounds that stage `correlate` tells; what it puts out twice is dropped by whoever reads it.
 
 use super::health::Working;
-use super::snapshots::{Ended, Snapshots, generation};
+use super::snapshots::{Ended, Found, Snapshots, generation, say_notes};
 use super::{Runtime, Stop};
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
-use tradewind_detect::stream::{Partition, PartitionStatistics, Round, Signal};
+use tradewind_detect::Settings;
+use tradewind_detect::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode};
+use tradewind_detect::stream::{Partition, Partition4, PartitionStatistics, Round, Signal};
 use tradewind_model::FlowBatch;
 use tradewind_normalise::{Connect, ConnectScratch, ConnectState};
 use tradewind_policy::PolicyScratch;
@@ -39,23 +41,42 @@ pub(super) struct Signals {
     pub(super) signals: Vec<Signal>,
 }
 
-/// What a snapshot holds, for writing it without a copy.
-#[derive(Serialize)]
-struct StateOf<'a> {
-    partition: &'a Partition,
-    connect: &'a ConnectState,
+/// A snapshot as version 4 wrote it.
+#[derive(Deserialize)]
+struct State4 {
+    partition: Partition4,
+    connect: ConnectState,
     flows: i64,
     rounds: i64,
 }
 
-/// What a snapshot holds: the same fields.
-#[derive(Deserialize)]
-struct State {
+/// What a snapshot holds.
+struct Restored {
     partition: Partition,
-    connect: ConnectState,
+    /// None: it remembers nothing yet.
+    connect: Option<Connect>,
     /// Next offsets to read.
     flows: i64,
     rounds: i64,
+}
+
+impl Restored {
+    fn of(found: &Found, of: &str, settings: &Settings, held_max: usize) -> Result<Self, SnapshotError> {
+        if !Snapshot::is_one(&found.bytes) {
+            let State4 { partition, connect, flows, rounds } = decode(&found.bytes)?;
+            let partition = partition.restore(settings, held_max)?;
+            return Ok(Self { partition, connect: Connect::of(&connect), flows, rounds });
+        }
+        let mut snapshot = Snapshot::read(&found.bytes)?;
+        let mut partition = Partition::restore(&mut snapshot, settings, held_max)?;
+        if !found.is_own {
+            partition.join_anew();
+        }
+        let connect: Option<ConnectState> = snapshot.take("connect", &[(1, decode)])?;
+        let (flows, rounds) = snapshot.need("offsets", &[(1, decode)])?;
+        say_notes(of, snapshot.notes());
+        Ok(Self { partition, connect: connect.as_ref().and_then(Connect::of), flows, rounds })
+    }
 }
 
 /// Runs until it is told to stop.
@@ -186,25 +207,36 @@ impl Stage<'_> {
     fn restore(&self, name: &TopicPartition) -> anyhow::Result<Part> {
         let runtime = self.runtime;
         let settings = &runtime.settings.detect;
-        let stored: Option<State> = self.snapshots.get(&state_name(name))?;
-        if let Some(state) = stored
-            && let Some(connect) = Connect::of(&state.connect)
-        {
-            let partition = state.partition.resume(settings, self.held_max)?;
-            let (flows, rounds) = (state.flows, state.rounds);
+        let of = state_name(name);
+        let found = self.snapshots.get(&of)?;
+        let restored = found.map(|found| Restored::of(&found, &of, settings, self.held_max)).transpose();
+        let restored = restored.unwrap_or_else(|error| {
+            tracing::warn!(partition = %name, %error, "a snapshot cannot be used; everything is learnt anew from the log");
+            None
+        });
+        if let Some(Restored { partition, connect, flows, rounds }) = restored {
             tracing::info!(partition = %name, flows, "detection goes on from a snapshot");
+            let connect = match connect {
+                Some(connect) => connect,
+                None => self.new_connect()?,
+            };
             return Ok(Part::new(partition, connect, flows, rounds));
         }
         let (first, _) = runtime.log.range(name)?;
-        let mut connect = runtime.settings.connect.clone();
+        Ok(Part::new(Partition::new(settings, self.held_max)?, self.new_connect()?, first, 0))
+    }
+
+    /// Connect as it is when it remembers nothing.
+    fn new_connect(&self) -> anyhow::Result<Connect> {
+        let mut connect = self.runtime.settings.connect.clone();
         if connect.hash_seed == 0 {
             connect.hash_seed = RandomState::new().build_hasher().finish();
         }
         // All partitions together remember what one import does.
-        let partitions = u32::try_from(runtime.flow_partitions()?.max(1)).unwrap_or(1);
+        let partitions = u32::try_from(self.runtime.flow_partitions()?.max(1)).unwrap_or(1);
         connect.connections_max = (connect.connections_max / partitions).max(1);
         connect.edges_max = (connect.edges_max / partitions).max(1);
-        Ok(Part::new(Partition::new(settings, self.held_max)?, Connect::new(connect), first, 0))
+        Ok(Connect::new(connect))
     }
 
     fn take(&mut self, batch: &Batch) -> anyhow::Result<()> {
@@ -320,11 +352,12 @@ impl Stage<'_> {
         let due = self.parts.iter_mut().filter(|(_, part)| part.has_changed && part.snapshot.elapsed() >= every);
         if let Some((name, part)) = due.min_by_key(|(_, part)| part.snapshot) {
             let of = state_name(name);
-            let connect = part.connect.state();
-            let state =
-                StateOf { partition: &part.partition, connect: &connect, flows: part.flows, rounds: part.rounds };
+            let mut writer = SnapshotWriter::default();
+            part.partition.save(&mut writer);
+            writer.add("connect", 1, &part.connect.state());
+            writer.add("offsets", 1, &(part.flows, part.rounds));
             let span = tracing::info_span!("detect.snapshot", partition = name.partition);
-            self.snapshots.begin(&of, part.flows, &state, span);
+            self.snapshots.begin(&of, part.flows, writer.finish(), span);
             part.snapshot = Instant::now();
             part.has_changed = false;
         }

@@ -1,17 +1,17 @@
-//! Snapshots of the state of detection: how it becomes bytes, which ones belong to which settings, and what is said when one
-//! cannot be written. They are written beside the stage, which a store that is slow or away does not hold up.
+//! Snapshots of the state of detection: where they are, which one is gone on from, and what is said when one cannot be written.
+//! They are written beside the stage, which a store that is slow or away does not hold up. What is in one is the stage's
+//! business.
 
 use super::Health;
 use super::tell::said;
 use anyhow::Context as _;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
-use tradewind_detect::{DETECTOR_VERSION, Settings};
+use tradewind_detect::Settings;
+use tradewind_detect::stream::MESSAGES_VERSION;
 use tradewind_storage::Lake;
 use tradewind_storage::state::{StateStore, Written};
 
@@ -20,14 +20,14 @@ const WRITE_MAX: Duration = Duration::from_secs(120);
 /// How often it is said that snapshots cannot be written.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// What the messages and states of detection depend on beside their input.
+/// What the messages of detection depend on beside their input: those of another generation are not read.
 pub(super) fn generation(settings: &Settings, partitions: i32) -> String {
-    let text = format!("{DETECTOR_VERSION} {partitions} {settings:?}");
+    let text = format!("messages {MESSAGES_VERSION}, {partitions} partitions, windows of {} s", settings.window_s);
     blake3::hash(text.as_bytes()).to_hex().as_str()[..16].to_owned()
 }
 
-/// The snapshots of one generation of detection: states that were made with the same settings, by the same version of the
-/// detectors, over the same partitions. With others, everything is learnt anew from the log.
+/// The snapshots of detection, apart for each generation of messages. From one of another generation a stage goes on with what
+/// it learnt, and joins the others anew.
 #[derive(Debug)]
 pub(super) struct Snapshots {
     store: StateStore,
@@ -42,6 +42,13 @@ pub(super) struct Snapshots {
 struct Writing {
     position: i64,
     task: JoinHandle<anyhow::Result<Written>>,
+}
+
+/// A snapshot that was found.
+pub(super) struct Found {
+    pub(super) bytes: Vec<u8>,
+    /// Whether the messages since it was written are of this generation.
+    pub(super) is_own: bool,
 }
 
 /// A snapshot that was written, or could not be.
@@ -74,12 +81,9 @@ impl Snapshots {
     }
 
     /// Begins to write the state of `of` as it is at `position`; none of it is being written.
-    pub(super) fn begin<T: Serialize>(&mut self, of: &str, position: i64, state: &T, span: Span) {
+    pub(super) fn begin(&mut self, of: &str, position: i64, bytes: Vec<u8>, span: Span) {
         let (store, name) = (self.store.clone(), self.name(of));
-        // Bytes at once: they take less time and less memory than a copy of the state to write from.
-        let bytes = postcard::to_stdvec(state);
         let write = async move {
-            let bytes = bytes?;
             let put = store.put(&name, position, &bytes);
             let written = tokio::time::timeout(WRITE_MAX, put).await;
             Ok(written.with_context(|| format!("it took longer than {} s", WRITE_MAX.as_secs()))??)
@@ -136,19 +140,18 @@ impl Snapshots {
         health.degrade(stage, what);
     }
 
-    /// The newest state of `of`, if there is one.
-    pub(super) fn get<T: DeserializeOwned>(&self, of: &str) -> anyhow::Result<Option<T>> {
-        let got = self.handle.block_on(self.store.get(&self.name(of)));
-        let Some(snapshot) = got.with_context(|| format!("failed to read the snapshot of {of}"))? else {
-            return Ok(None);
-        };
-        match postcard::from_bytes(&snapshot.bytes) {
-            Ok(state) => Ok(Some(state)),
-            Err(error) => {
-                tracing::warn!(of, %error, "a snapshot cannot be read; everything is learnt anew from the log");
-                Ok(None)
-            }
-        }
+    /// The newest state of `of`, of whatever generation, if there is one.
+    pub(super) fn get(&self, of: &str) -> anyhow::Result<Option<Found>> {
+        let got = self.handle.block_on(self.store.newest(&self.generation, of));
+        let found = got.with_context(|| format!("failed to read the snapshot of {of}"))?;
+        Ok(found.map(|(group, snapshot)| Found { bytes: snapshot.bytes, is_own: group == self.generation }))
+    }
+}
+
+/// What is said where a state was read, but not all of it as it was written.
+pub(super) fn say_notes(of: &str, notes: Vec<String>) {
+    for note in notes {
+        tracing::warn!(of, "the state of another version: {note}");
     }
 }
 

@@ -60,6 +60,22 @@ impl Calibration {
         Self { classes: vec![Scores::default(); classes], day: None, days: 0, judges: Vec::new() }
     }
 
+    /// After a state was read back: its classes are so many groups, which may have got more classes since, each at the end of its
+    /// group, and now are `size` classes. What there is no class for any more is forgotten.
+    pub(crate) fn regroup(&mut self, groups: usize, size: usize) {
+        let before = self.classes.len() / groups;
+        if self.classes.len() == groups * size {
+            return;
+        }
+        let mut known = std::mem::take(&mut self.classes).into_iter();
+        for _ in 0..groups {
+            let mut group: Vec<Scores> = known.by_ref().take(before).collect();
+            group.resize(size, Scores::default());
+            self.classes.append(&mut group);
+        }
+        self.judges.clear();
+    }
+
     /// What a p-value of a class is worth; none until the class is known well enough.
     pub(crate) fn recalibrate(&self, class: usize, p_value: f64) -> Option<f64> {
         self.judges.get(class)?.as_ref().map(|judge| judge.p_value(score(p_value)))
@@ -199,6 +215,20 @@ mod tests {
             check(power, 1e-3, 0.2);
             check(power, 1e-5, 0.8);
         }
+    }
+
+    #[test]
+    fn a_detector_that_is_new_changes_no_other() {
+        let mut calibration = Calibration::new(4);
+        (0..3).for_each(|class| (0..=class).for_each(|_| calibration.learn(class, 0.5)));
+        let units =
+            |calibration: &Calibration| calibration.classes.iter().map(|scores| scores.units).collect::<Vec<_>>();
+        calibration.regroup(2, 2);
+        assert_eq!(units(&calibration), [1, 2, 3, 0]);
+        calibration.regroup(2, 3);
+        assert_eq!(units(&calibration), [1, 2, 0, 3, 0, 0]);
+        calibration.regroup(2, 1);
+        assert_eq!(units(&calibration), [1, 3]);
     }
 
     #[test]

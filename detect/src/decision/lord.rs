@@ -35,6 +35,11 @@ impl Lord {
         Self { rate, tested: 0, first: None, later: VecDeque::new() }
     }
 
+    /// Whether another one holds the same rate.
+    pub(crate) fn has_rate_of(&self, other: &Self) -> bool {
+        self.rate.to_bits() == other.rate.to_bits()
+    }
+
     /// The level of the next hypothesis.
     pub(crate) fn level(&self) -> f64 {
         let step = self.tested + 1;

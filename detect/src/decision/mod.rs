@@ -304,6 +304,20 @@ impl Decision {
         self.incidents.resolve(time, settings.incident_quiet_s.saturating_mul(SECOND))
     }
 
+    /// After a state was read back: fits it to these settings, and to the detectors that there are now.
+    pub(crate) fn adopt(&mut self, settings: &DecisionSettings) {
+        self.detectors.regroup(ALIKE, DETECTORS);
+        self.units.regroup(1, CLASSES);
+        let new = Self::new(settings);
+        let is_as_before = match (&self.lord, &new.lord) {
+            (Some(one), Some(other)) => one.has_rate_of(other),
+            (one, other) => one.is_none() == other.is_none(),
+        };
+        if !is_as_before {
+            self.lord = new.lord;
+        }
+    }
+
     /// A window was for training.
     pub(crate) const fn trained(&mut self) {
         self.is_trained = true;

@@ -40,7 +40,7 @@ const ORDINATES: u32 = 60;
 
 /// The last contacts of one edge.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Contacts {
+pub(super) struct Contacts {
     /// Microseconds, oldest first.
     times: VecDeque<i64>,
     /// It is no beacon, or its log does not say when contacts were.
@@ -59,7 +59,21 @@ pub(super) struct Watch {
     open: Vec<(u32, i64)>,
 }
 
+/// What is stored of [`Watch`]: edges, parts, and contacts of the open window.
+pub(super) type StoredWatch = (BTreeMap<u32, Contacts>, BTreeMap<u16, Vec<u32>>, Vec<(u32, i64)>);
+
 impl Watch {
+    /// What is to be stored: all but the settings.
+    pub(super) const fn stored(&self) -> impl Serialize {
+        (&self.edges, &self.parts, &self.open)
+    }
+
+    /// What was stored, gone on with under these settings.
+    pub(super) fn of_stored((edges, parts, open): StoredWatch, settings: &BeaconSettings, window_s: i64) -> Self {
+        let new = Self::new(settings, window_s);
+        if settings.is_enabled { Self { edges, parts, open, ..new } } else { new }
+    }
+
     /// Nothing is watched yet. Windows have this length, seconds.
     pub(super) fn new(settings: &BeaconSettings, window_s: i64) -> Self {
         let windows = i64::from(settings.days) * 86_400 / window_s.max(1);

@@ -3,7 +3,7 @@
 
 use super::amount::{self, Youth};
 use super::baseline::EdgeState;
-use super::beacon::Watch;
+use super::beacon::{StoredWatch, Watch};
 use super::drift::Drift;
 use crate::numbered::keep_keys;
 use crate::report::{AmountPools, DetectorName, EdgeCounts, Facts, Pools};
@@ -37,7 +37,22 @@ pub(super) struct Closed<'a> {
     pub(super) pools: &'a Pools,
 }
 
+/// What is stored of [`LongView`]: what is watched, and the days of edges.
+pub(super) type StoredLongView = (StoredWatch, BTreeMap<u32, Drift>);
+
 impl LongView {
+    /// What is to be stored: all but the settings.
+    pub(super) const fn stored(&self) -> impl Serialize {
+        (self.watch.stored(), &self.days)
+    }
+
+    /// What was stored, gone on with under these settings.
+    pub(super) fn of_stored((watch, days): StoredLongView, settings: &Settings) -> Self {
+        let new = Self::new(settings);
+        let watch = Watch::of_stored(watch, &settings.beacon, settings.window_s);
+        Self { watch, days: if new.drift.is_some() { days } else { BTreeMap::new() }, ..new }
+    }
+
     pub(super) fn new(settings: &Settings) -> Self {
         Self {
             window_s: settings.window_s,

@@ -23,7 +23,7 @@ pub(crate) mod volume;
 
 pub(crate) use baseline::{Moments, Prediction};
 pub use shard::{Bounds, EdgeShard};
-pub(crate) use shard::{Standing, broken_rule};
+pub(crate) use shard::{EdgeShard4, Standing, broken_rule};
 pub use sharding::{VIRTUAL_SHARDS, virtual_shard};
 pub(crate) use speech::Spoken;
 

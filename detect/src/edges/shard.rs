@@ -1,6 +1,11 @@
 //! One shard of the edge level: takes flows in, tells at once what cannot wait, and at a window's close has each active edge
 //! judged and learnt, by [`super::judge`]. What it says of entities is put together in [`super::digest`].
 
+mod stored;
+mod stored_4;
+
+pub(crate) use stored_4::EdgeShard4;
+
 use super::aging::{Worth, keep};
 use super::baseline::EdgeState;
 use super::beacon::WINDOW_CONTACTS_MAX;

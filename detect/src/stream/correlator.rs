@@ -1,7 +1,8 @@
 //! The entity level over the signals of all partitions: decides which window opens and closes, gathers the answers, judges,
 //! and says what was found. Knows no formula of a detector.
 
-use super::fingerprint;
+mod stored;
+
 use super::messages::{Output, Round, Signal, StreamError};
 use crate::decision::{Control, Decided, Incident, Schedule, Suppression};
 use crate::entities::{EntityLevel, WindowAt};
@@ -11,10 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::time::SECOND;
 
-/// The entity level of one network. Serialise it at any point and go on later from there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+pub use stored::Correlator4;
+
+/// The entity level of one network. [Save](Self::save) it at any point and go on later from there.
+#[derive(Clone, Debug)]
 pub struct Correlator {
-    fingerprint: String,
     length: i64,
     warm_up_windows: u64,
     train_until: i64,
@@ -71,7 +73,6 @@ impl Correlator {
     pub fn new(settings: Settings, partitions: u32, train_until: i64) -> Result<Self, SettingsError> {
         settings.check()?;
         Ok(Self {
-            fingerprint: fingerprint(&settings, &[i64::from(partitions), train_until]),
             length: settings.window_s * SECOND,
             warm_up_windows: settings.warm_up_windows,
             train_until,
@@ -89,19 +90,6 @@ impl Correlator {
             controls: Schedule::default(),
             incidents: Vec::new(),
         })
-    }
-
-    /// Checks a state that was read back.
-    ///
-    /// # Errors
-    /// It was made with other settings, for another number of partitions or by another version of the detectors.
-    pub fn resume(self, settings: &Settings, partitions: u32, train_until: i64) -> Result<Self, StreamError> {
-        let current = fingerprint(settings, &[i64::from(partitions), train_until]);
-        if self.fingerprint == current {
-            Ok(self)
-        } else {
-            Err(StreamError::Settings { stored: self.fingerprint, current })
-        }
     }
 
     /// Takes a signal of a partition in. One that was taken in before changes nothing.
@@ -130,8 +118,10 @@ impl Correlator {
                 }
                 if complete_before > known {
                     self.complete_before[partition as usize] = complete_before;
-                    let fresh = windows.into_iter().filter(|&window| window >= known);
-                    self.windows.extend(fresh);
+                    // Where partitions joined anew, one may be behind what is closed.
+                    let closed = self.closed;
+                    let is_fresh = |window: &i64| *window >= known && closed.is_none_or(|closed| *window > closed);
+                    self.windows.extend(windows.into_iter().filter(is_fresh));
                 }
             }
             Signal::Exchange { window, exchange } => {
@@ -268,7 +258,7 @@ impl Correlator {
         }
         // Neither before everybody said something nor after everybody said the last word.
         let is_within = complete > i64::MIN && complete < i64::MAX;
-        if is_within && self.opened.is_none_or(|opened| opened < complete) {
+        if is_within && self.is_due(complete) && self.opened.is_none_or(|opened| opened < complete) {
             self.opened = Some(complete);
             out.push(Output::Round(Round::Open { window, previous, common }));
         }

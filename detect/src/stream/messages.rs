@@ -126,7 +126,7 @@ pub enum Output {
     },
 }
 
-/// A message or a state that does not fit.
+/// A message that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StreamError {
     /// A message between this one and those before is missing. The state is as before; reading on would lose something.
@@ -136,14 +136,6 @@ pub enum StreamError {
         known: String,
         /// What came instead of what follows it.
         message: String,
-    },
-    /// The state was made with other settings, another version of the detectors, or another number of partitions.
-    #[error("the state was made with other settings or by another version ({stored}, now {current})")]
-    Settings {
-        /// Fingerprint in the state.
-        stored: String,
-        /// Fingerprint of what runs.
-        current: String,
     },
     /// A signal of a partition that there is not.
     #[error("a signal of partition {partition}, but there are {partitions}")]

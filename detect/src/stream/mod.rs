@@ -41,6 +41,15 @@
 //! The correlator has one input, and so goes on as it was. If each partition had a signals log of its own the same would be
 //! found, but what was told early before a restart, by an order that no log keeps, could not always be withdrawn.
 //!
+//! # Upgrades
+//!
+//! A state is stored as sections of a [`Snapshot`](crate::snapshot::Snapshot), each with a version. Settings are no part of it,
+//! but for the length of windows and the number of partitions. Where the messages in the log are those of another version, what
+//! was on its way is lost to both sides. They keep what they learnt and begin the protocol anew ([`Partition::join_anew`],
+//! [`Correlator::join_anew`]): each partition says again which windows it has that are not closed, the correlator goes on after
+//! the last one that it closed. States that were stored at different times then differ by some windows: what one side has and
+//! the other closed already is learnt by the one and judged by neither.
+//!
 //! # Limits
 //!
 //! Flows that wait for their window take some 15 bytes each. More than `held_max` of them, of windows that wait for their inputs,
@@ -56,15 +65,10 @@ mod messages;
 mod pages;
 mod partition;
 
-pub use correlator::{Correlator, CorrelatorStatistics};
+pub use correlator::{Correlator, Correlator4, CorrelatorStatistics};
 pub use messages::{Output, Round, Signal, StreamError};
-pub use partition::{Partition, PartitionStatistics};
+pub use partition::{Partition, Partition4, PartitionStatistics};
 
-use crate::DETECTOR_VERSION;
-use crate::settings::Settings;
-
-/// What a state depends on beside its input, as a hash: settings, version and what else is given.
-fn fingerprint(settings: &Settings, more: &[i64]) -> String {
-    let text = format!("{DETECTOR_VERSION} {settings:?} {more:?}");
-    blake3::hash(text.as_bytes()).to_hex().as_str()[..32].to_owned()
-}
+/// Version of the messages between the stages. Raised whenever what a message is made of changes; stages of another one join
+/// anew.
+pub const MESSAGES_VERSION: u32 = 1;

@@ -1,9 +1,10 @@
 //! The edge level over one partition of the flows topic: holds flows until their window opens, tells at once what cannot
 //! wait, says how far it is, and answers the correlator's rounds. Knows no formula of a detector.
 
+mod stored;
+
 use super::clocks::Clocks;
 use super::ends::Ends;
-use super::fingerprint;
 use super::held::Held;
 use super::messages::{Round, Signal, Step, StreamError};
 use crate::edges::{Bounds, EdgeShard, Spoken, broken_rule};
@@ -16,16 +17,21 @@ use tradewind_model::FlowBatch;
 use tradewind_model::entity::EntityKind;
 use tradewind_model::time::SECOND;
 
-/// The edge level of one flows partition. Serialise it at any point and go on later from there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+pub use stored::Partition4;
+
+/// The edge level of one flows partition. [Save](Self::save) it at any point and go on later from there.
+#[derive(Clone, Debug)]
 pub struct Partition {
-    fingerprint: String,
     length: i64,
     held_max: usize,
     shard: EdgeShard,
     clocks: Clocks,
-    /// What was said last. What comes of an earlier window is late.
+    /// What was ever said. What comes of an earlier window is late.
     complete_before: i64,
+    /// What was said last to this correlator; less than the above only where it is joined anew.
+    said_before: i64,
+    /// Whether it still has to learn from the correlator which window was closed last.
+    is_joining: bool,
     held: Held,
     open: Option<Open>,
     /// Rounds that wait: the first of them for events of its window.
@@ -37,7 +43,6 @@ pub struct Partition {
     /// What an overflow asked for last.
     asked_before: i64,
     statistics: PartitionStatistics,
-    #[serde(skip)]
     notices: Vec<Notice>,
 }
 
@@ -76,12 +81,13 @@ impl Partition {
     pub fn new(settings: &Settings, held_max: usize) -> Result<Self, SettingsError> {
         settings.check()?;
         Ok(Self {
-            fingerprint: fingerprint(settings, &[]),
             length: settings.window_s * SECOND,
             held_max,
             shard: EdgeShard::new(settings, settings.edges_max),
             clocks: Clocks::default(),
             complete_before: i64::MIN,
+            said_before: i64::MIN,
+            is_joining: false,
             held: Held::default(),
             open: None,
             rounds: VecDeque::new(),
@@ -91,18 +97,6 @@ impl Partition {
             statistics: PartitionStatistics::default(),
             notices: Vec::new(),
         })
-    }
-
-    /// Checks a state that was read back. `held_max` may differ from before.
-    ///
-    /// # Errors
-    /// It was made with other settings or by another version of the detectors.
-    pub fn resume(self, settings: &Settings, held_max: usize) -> Result<Self, StreamError> {
-        let current = fingerprint(settings, &[]);
-        if self.fingerprint != current {
-            return Err(StreamError::Settings { stored: self.fingerprint, current });
-        }
-        Ok(Self { held_max, ..self })
     }
 
     /// Takes a flow of this partition in, in the order of the log. One of a window that was said to be complete is late:
@@ -174,7 +168,7 @@ impl Partition {
     pub fn round(&mut self, round: Round, out: &mut Vec<Signal>) -> Result<(), StreamError> {
         let Some(order) = round.order() else {
             if let Round::Hurry { complete_before } = round
-                && complete_before > self.complete_before
+                && complete_before > self.said_before
             {
                 self.statistics.forced += 1;
                 self.complete(complete_before, out);
@@ -185,7 +179,7 @@ impl Partition {
             return Ok(());
         }
         let follows = match &round {
-            Round::Open { previous, .. } | Round::Close { previous, .. } => *previous == self.closed,
+            Round::Open { previous, .. } | Round::Close { previous, .. } => self.is_joining || *previous == self.closed,
             Round::Judge { window, .. } => self.accepted == Some((*window, Step::Close)),
             Round::Closed { window, .. } => self.accepted == Some((*window, Step::Judge)),
             Round::Hurry { .. } => true,
@@ -194,8 +188,13 @@ impl Partition {
             let known = format!("round {:?} after window {:?}", self.accepted, self.closed);
             return Err(StreamError::Gap { known, message: format!("round {order:?}") });
         }
-        if let Round::Closed { window, .. } = &round {
-            self.closed = Some(*window);
+        match &round {
+            Round::Open { previous, .. } | Round::Close { previous, .. } if self.is_joining => {
+                self.is_joining = false;
+                self.closed = *previous;
+            }
+            Round::Closed { window, .. } => self.closed = Some(*window),
+            _ => (),
         }
         self.accepted = Some(order);
         self.rounds.push_back(round);
@@ -251,18 +250,20 @@ impl Partition {
             i64::MAX => i64::MAX,
             time => (time + 1).div_euclid(self.length),
         };
-        if complete_before > self.complete_before {
+        if complete_before > self.said_before {
             self.complete(complete_before, out);
         }
     }
 
     fn complete(&mut self, complete_before: i64, out: &mut Vec<Signal>) {
-        let since = self.complete_before;
+        let since = self.said_before;
+        let complete_before = complete_before.max(self.complete_before);
         let mut windows: Vec<i64> = self.held.windows(since..complete_before).collect();
         let open = self.open.map(|open| open.window).filter(|_| self.shard.has_flows());
         // The open window comes before all that are held.
         windows.splice(0..0, open.filter(|window| (since..complete_before).contains(window)));
         self.complete_before = complete_before;
+        self.said_before = complete_before;
         out.push(Signal::Progress { since, complete_before, windows });
         self.proceed(out);
     }
@@ -275,11 +276,18 @@ impl Partition {
                     self.rounds.push_front(round);
                     return;
                 }
+                Round::Open { window, .. } | Round::Close { window, .. } | Round::Judge { window, .. }
+                    if self.is_past(window) =>
+                {
+                    self.answer_past(&round, out);
+                }
                 Round::Open { window, common, .. } => {
+                    self.end_before(window);
                     self.observe_held(window, &common);
                     self.open = Some(Open { window, common });
                 }
                 Round::Close { window, common, .. } => {
+                    self.end_before(window);
                     self.observe_held(window, &common);
                     self.open = None;
                     out.push(Signal::Exchange { window, exchange: self.exchange() });
@@ -291,7 +299,7 @@ impl Partition {
                 Round::Closed { window, feedback } => {
                     feedback.iter().for_each(|feedback| self.shard.feed_back(feedback));
                     self.statistics.late += self.held.forget(window) as u64;
-                    if self.shard.is_over() {
+                    if self.shard.is_over() && !self.shard.has_flows() {
                         let numbers = self.shard.age_out(&self.held.edges());
                         self.held.renumber(|number| numbers[number as usize].unwrap_or(number));
                     }

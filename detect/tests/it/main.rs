@@ -7,6 +7,7 @@ mod conversations;
 mod decision;
 mod evaluation;
 mod hostile;
+mod kept;
 mod long_view;
 mod policy;
 mod sharding;

@@ -1,6 +1,7 @@
 //! Two stages over logs, as a deployment runs them: raw inputs with disorder, partitions and a correlator that step in a
 //! random order, and are killed and restored. Also flows that give it something to find, and what one engine finds in them.
 
+use crate::kept::{kept_correlator, kept_partition};
 use crate::simulation::{Flow, Random, WINDOW, converse, takeover};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -160,14 +161,14 @@ struct Running<S> {
     snapshot: Stage<S>,
 }
 
-impl<S: Clone + Serialize + DeserializeOwned> Running<S> {
+impl<S: Clone> Running<S> {
     fn new(state: S, inputs: usize) -> Self {
         let now = Stage { state, read: vec![0; inputs] };
         Self { snapshot: now.clone(), now }
     }
 
-    fn save(&mut self) {
-        self.snapshot = Stage { state: stored(&self.now.state), read: self.now.read.clone() };
+    fn save(&mut self, kept: impl Fn(&S) -> S) {
+        self.snapshot = Stage { state: kept(&self.now.state), read: self.now.read.clone() };
     }
 
     fn kill(&mut self) {
@@ -223,7 +224,7 @@ pub(crate) fn run_told(logs: &[Vec<Entry>], options: Run, controls: &[(Control, 
     let mut partitions: Vec<Running<Partition>> =
         (0..count).map(|_| Running::new(Partition::new(&settings, options.held_max).unwrap(), 2)).collect();
     let topics = if options.is_one_log { 1 } else { count };
-    let mut correlator = Correlator::new(settings, count as u32, options.train_until).unwrap();
+    let mut correlator = Correlator::new(settings.clone(), count as u32, options.train_until).unwrap();
     assert!(controls.iter().all(|(control, time)| correlator.control(control.clone(), *time)));
     let mut correlator = Running::new(correlator, topics);
     let mut signals: Vec<Vec<(u32, Signal)>> = vec![Vec::new(); topics];
@@ -288,8 +289,8 @@ pub(crate) fn run_told(logs: &[Vec<Entry>], options: Run, controls: &[(Control, 
         }
         signals[topic].extend(out.into_iter().map(|signal| (place as u32, signal)));
         match random.below(60) {
-            0 => correlator.save(),
-            1 => partitions[place].save(),
+            0 => correlator.save(|state| kept_correlator(state, &settings, count as u32, options.train_until)),
+            1 => partitions[place].save(|state| kept_partition(state, &settings, options.held_max)),
             _ => (),
         }
     }

@@ -1,7 +1,7 @@
 //! The messages of the two stages one by one: what is told early, gaps, repetition, idle inputs, restored states.
 
+use crate::kept::{kept_correlator, kept_partition};
 use crate::simulation::{Flow, START, WINDOW, takeover};
-use crate::stream_network::stored;
 use tradewind_detect::Settings;
 use tradewind_detect::stream::{Correlator, Output, Partition, Round, Signal, StreamError};
 use tradewind_model::Finding;
@@ -209,7 +209,7 @@ fn a_gap_is_an_error_and_leaves_the_state_as_it_was() {
         let mut out = Vec::new();
         partition.watermark("a", i64::MAX, &mut out);
         for (place, round) in pair.rounds.iter().enumerate().skip(rounds).filter(|(place, _)| *place != missing) {
-            let before = stored(&partition);
+            let before = kept_partition(&partition, &Settings::default(), usize::MAX);
             let result = partition.round(round.clone(), &mut out);
             if place == missing + 1 {
                 assert!(is_gap(result.clone()), "without {:?} {result:?}", pair.rounds[missing]);
@@ -257,7 +257,7 @@ fn a_restored_stage_goes_on_byte_for_byte() {
     let mut expected: Vec<Vec<u8>> = Vec::new();
     let mut states = Vec::new();
     for signal in &pair.signals {
-        states.push(stored(&correlator));
+        states.push(kept_correlator(&correlator, &Settings::default(), 1, i64::MIN));
         expected.push(postcard::to_stdvec(&correlator.signal(0, signal.clone()).unwrap()).unwrap());
     }
     for cut in (0..states.len()).step_by(states.len() / 7) {
@@ -270,8 +270,8 @@ fn a_restored_stage_goes_on_byte_for_byte() {
         let mut again = Pair::new();
         for (place, (input, said)) in fed.iter().enumerate() {
             if place == cut {
-                again.partition = stored(&again.partition).resume(&Settings::default(), usize::MAX).unwrap();
-                again.correlator = stored(&again.correlator).resume(&Settings::default(), 1, i64::MIN).unwrap();
+                again.partition = kept_partition(&again.partition, &Settings::default(), usize::MAX);
+                again.correlator = kept_correlator(&again.correlator, &Settings::default(), 1, i64::MIN);
             }
             match input {
                 Ok(flow) => again.flow(flow),
@@ -282,18 +282,6 @@ fn a_restored_stage_goes_on_byte_for_byte() {
         assert_eq!(postcard::to_stdvec(&again.signals).unwrap(), postcard::to_stdvec(&pair.signals).unwrap());
         assert_eq!(again.findings, pair.findings);
     }
-}
-
-#[test]
-fn a_state_of_other_settings_is_refused() {
-    let settings = Settings { p_value_max: 1e-6, ..Settings::default() };
-    let pair = Pair::new();
-    let is_refused = |result| matches!(result, Err(StreamError::Settings { .. }));
-    assert!(is_refused(pair.partition.clone().resume(&settings, 1).map(drop)));
-    assert!(is_refused(pair.correlator.clone().resume(&settings, 1, i64::MIN).map(drop)));
-    assert!(is_refused(pair.correlator.clone().resume(&Settings::default(), 2, i64::MIN).map(drop)));
-    assert!(is_refused(pair.correlator.clone().resume(&Settings::default(), 1, 0).map(drop)));
-    assert!(pair.partition.resume(&Settings::default(), 1).is_ok());
 }
 
 #[test]

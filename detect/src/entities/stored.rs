@@ -1,0 +1,135 @@
+//! The entity level as sections of a snapshot, and back. Settings are not stored: it goes on with those it is given.
+
+use super::chain::Chains;
+use super::pending::Pending;
+use super::withheld::Withheld;
+use super::{EntityLevel, EntityStates, identities, scan, uses};
+use crate::decision::Decision;
+use crate::finding::OpenFindings;
+use crate::network::{Edge, Network};
+use crate::numbered::Numbered;
+use crate::report::Pools;
+use crate::settings::Settings;
+use crate::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// The entity level as version 4 stored it: all fields in one piece. Kept only to be read.
+#[derive(Debug, Deserialize)]
+pub(crate) struct EntityLevel4 {
+    #[expect(dead_code, reason = "it has to be read past")]
+    settings: Settings4,
+    network: Network,
+    states: EntityStates,
+    chains: Chains,
+    floor: scan::Floor,
+    pending: BTreeMap<i64, Pending>,
+    pools: Pools,
+    findings: OpenFindings,
+    decision: Decision,
+    withheld: Withheld,
+    accepted: Vec<Edge>,
+    uses: uses::Uses,
+    identities: identities::Identities,
+}
+
+/// The settings that version 4 stored, as values without names: general ones, then a tuple for each section.
+type Settings4 = (
+    ((i64, u64, f64, i64, tradewind_model::Severity, f64, usize, usize, usize), (bool, f64, f64, f64, u32)),
+    ((bool, f64, f64, f64, f64, f64, u32), bool, bool, bool, (bool, u32, usize), (bool, u32, u32), bool, bool),
+    ((crate::decision::DecisionMode, u32, u32, f64, f64, u32, u32, u32, i64), bool, bool),
+);
+
+impl EntityLevel4 {
+    /// The level, under these settings.
+    ///
+    /// # Errors
+    /// Numbers in it do not fit together.
+    pub(crate) fn restore(self, settings: Settings) -> Result<EntityLevel, SnapshotError> {
+        let Self { network, states, chains, floor, pending, pools, findings, .. } = self;
+        let Self { decision, withheld, accepted, uses, identities, .. } = self;
+        let new = EntityLevel::new(settings);
+        EntityLevel {
+            network,
+            states,
+            chains,
+            floor,
+            pending,
+            pools,
+            findings,
+            decision,
+            withheld,
+            accepted,
+            uses,
+            identities,
+            ..new
+        }
+        .checked()
+    }
+}
+
+impl EntityLevel {
+    /// Adds the level's sections. Every field is named here, so that a new one is not forgotten.
+    pub(crate) fn save(&self, writer: &mut SnapshotWriter) {
+        let Self {
+            settings: _,
+            network,
+            states,
+            chains,
+            floor,
+            pending,
+            pools,
+            findings,
+            decision,
+            withheld,
+            accepted,
+            uses,
+            identities,
+        } = self;
+        writer.add("entities.network", 1, network);
+        writer.add("entities.states", 1, states);
+        writer.add("entities.chains", 1, chains);
+        writer.add("entities.floor", 1, floor);
+        writer.add("entities.pending", 1, pending);
+        writer.add("entities.pools", 1, pools);
+        writer.add("entities.findings", 1, findings);
+        writer.add("entities.decision", 1, decision);
+        writer.add("entities.withheld", 1, &(withheld, accepted));
+        writer.add("entities.uses", 1, uses);
+        writer.add("entities.identities", 1, identities);
+    }
+
+    /// The level of a snapshot, under these settings.
+    ///
+    /// # Errors
+    /// The snapshot is damaged, or lacks what is known of entities.
+    pub(crate) fn restore(snapshot: &mut Snapshot<'_>, settings: Settings) -> Result<Self, SnapshotError> {
+        let mut level = Self::new(settings);
+        level.network = snapshot.need("entities.network", &[(1, decode)])?;
+        level.states = snapshot.need("entities.states", &[(1, decode)])?;
+        level.chains = snapshot.take("entities.chains", &[(1, decode)])?.unwrap_or_default();
+        level.floor = snapshot.take("entities.floor", &[(1, decode)])?.unwrap_or_default();
+        level.pending = snapshot.take("entities.pending", &[(1, decode)])?.unwrap_or_default();
+        level.pools = snapshot.take("entities.pools", &[(1, decode)])?.unwrap_or_default();
+        level.findings = snapshot.take("entities.findings", &[(1, decode)])?.unwrap_or_default();
+        if let Some(decision) = snapshot.take("entities.decision", &[(1, decode)])? {
+            level.decision = decision;
+        }
+        (level.withheld, level.accepted) = snapshot.take("entities.withheld", &[(1, decode)])?.unwrap_or_default();
+        level.uses = snapshot.take("entities.uses", &[(1, decode)])?.unwrap_or_default();
+        level.identities = snapshot.take("entities.identities", &[(1, decode)])?.unwrap_or_default();
+        level.checked()
+    }
+
+    /// Makes the decision fit the settings, and checks that every number is that of an entity.
+    fn checked(mut self) -> Result<Self, SnapshotError> {
+        self.decision.adopt(&self.settings.decision);
+        let entities = self.network.entity_count();
+        let mut are_known = true;
+        self.visit(&mut |number| are_known &= (*number as usize) < entities);
+        if are_known {
+            return Ok(self);
+        }
+        Err(SnapshotError::Damaged { what: String::from("it speaks of entities that it does not have") })
+    }
+}
