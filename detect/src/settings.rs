@@ -2,7 +2,9 @@
 
 mod detectors;
 
-pub use detectors::{BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, SlowScanSettings};
+pub use detectors::{
+    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, RolloutSettings, SlowScanSettings,
+};
 
 use crate::decision::DecisionSettings;
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,8 @@ pub struct Settings {
     pub protocol: ProtocolSettings,
     /// Settings of the detector of changed identities.
     pub identity: IdentitySettings,
+    /// Settings of what is made of services that are being replaced.
+    pub rollout: RolloutSettings,
 }
 
 /// Settings of the detector of unusual protocols, operations and resources on known edges.
@@ -96,6 +100,9 @@ pub struct DestinationSettings {
     pub shape_max: f64,
     /// New destinations of one entity and window that enter the rates at most, once the network is known. Default 3.
     pub births_learnt_max: u32,
+    /// Whether a destination that several services or agents of the same namespace have is less of a surprise for another one.
+    /// Default false.
+    pub has_peers: bool,
 }
 
 /// Settings of the detector of unusual volumes.
@@ -170,13 +177,21 @@ impl Default for Settings {
             decision: DecisionSettings::default(),
             protocol: ProtocolSettings::default(),
             identity: IdentitySettings::default(),
+            rollout: RolloutSettings::default(),
         }
     }
 }
 
 impl Default for DestinationSettings {
     fn default() -> Self {
-        Self { is_enabled: true, rate_prior: 4.0, entity_prior: 0.25, shape_max: 3.0, births_learnt_max: 3 }
+        Self {
+            is_enabled: true,
+            rate_prior: 4.0,
+            entity_prior: 0.25,
+            shape_max: 3.0,
+            births_learnt_max: 3,
+            has_peers: false,
+        }
     }
 }
 

@@ -25,6 +25,8 @@ impl EntityLevel {
         self.states.keep(&numbers);
         self.uses.keep(&numbers);
         self.identities.keep(&numbers);
+        self.rollouts.keep(&numbers);
+        self.peers.keep(&numbers);
         self.chains.keep(&numbers);
         self.floor.keep(&numbers);
     }

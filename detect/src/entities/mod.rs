@@ -14,10 +14,12 @@ mod identities;
 mod inflow;
 mod notices;
 mod outlook;
+mod peers;
 mod pending;
 mod popularity;
 mod port;
 mod refusals;
+mod rollouts;
 mod scan;
 mod slow_scan;
 mod states;
@@ -78,6 +80,10 @@ pub struct EntityLevel {
     uses: uses::Uses,
     /// Who proves what.
     identities: identities::Identities,
+    /// Whose clients fail because it is being replaced.
+    rollouts: rollouts::Rollouts,
+    /// What peers do.
+    peers: peers::Peers,
 }
 
 /// A birth with what it says.
@@ -195,6 +201,8 @@ impl EntityLevel {
             accepted: Vec::new(),
             uses: uses::Uses::default(),
             identities: identities::Identities::default(),
+            rollouts: rollouts::Rollouts::default(),
+            peers: peers::Peers::default(),
         }
     }
 
@@ -223,6 +231,9 @@ impl EntityLevel {
         let mut view = View::new(at.index, self.length(), at.age, at.is_partial);
         view.change = common.change;
         view.merge(reports, &mut self.network, self.settings.observations_max);
+        if self.settings.rollout.is_enabled && !at.is_training {
+            self.rollouts.excuse(&mut view, &self.states, self.settings.window_s);
+        }
         let doubted = self.uses.judge(&mut view, &self.network);
         let mut pending = self.pending.remove(&at.index).unwrap_or_default();
         let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
@@ -320,13 +331,15 @@ impl EntityLevel {
 
     /// Judges births in the order of time, so that chains do.
     fn judge_births(&mut self, view: &View, outlook: &Outlook, is_starting: bool) -> Vec<JudgedBirth> {
+        let shares: Vec<f64> = view.births.iter().map(|birth| self.share_of_peers(birth.edge)).collect();
         let settings = &self.settings.destination;
         let mut judged: Vec<JudgedBirth> = view
             .births
             .iter()
-            .map(|&birth| {
+            .zip(shares)
+            .map(|(&birth, share)| {
                 let expected = outlook.expectation(&self.states, birth.edge.source, settings);
-                let marked = outlook.mark(&self.states, birth.edge, birth.counts.answered > 0, expected);
+                let marked = outlook.mark(&self.states, birth.edge, birth.counts.answered > 0, share, expected);
                 JudgedBirth { birth, marked, chain: None }
             })
             .collect();
@@ -342,6 +355,15 @@ impl EntityLevel {
             judged[place].chain = self.chains.follow(edge, time, evidence, is_answered);
         }
         judged
+    }
+
+    /// Share of a source's peers that have the destination of a birth, as it counts.
+    fn share_of_peers(&mut self, edge: Edge) -> f64 {
+        if !self.settings.destination.has_peers {
+            return 0.0;
+        }
+        self.peers.prepare(&self.network, &self.states, self.settings.window_s);
+        self.peers.share(edge, &self.network, &self.states, self.settings.window_s)
     }
 
     /// Judges what reached each destination.
@@ -401,6 +423,9 @@ impl EntityLevel {
         let learning = Learning { is_starting, is_training, settings: &self.settings };
         let now = if is_training { BTreeSet::new() } else { self.findings.withheld(view) };
         let persistent = self.withheld.set(now, |entity| self.findings.has(entity));
+        if self.settings.destination.has_peers {
+            self.peers.learn(&view.answers, &self.states, view.index, self.settings.window_s);
+        }
         self.states.learn_votes(&persistent);
         self.states.learn(view, births, outlook, learning, (&self.network, &mut self.withheld));
         self.pools.merge(&view.pools);

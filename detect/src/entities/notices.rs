@@ -67,10 +67,12 @@ impl EntityLevel {
         let Contacted { edge, is_new, counts } = contacted;
         let mut pending = self.pending.remove(&at.index).unwrap_or_default();
         let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
+        let share = self.share_of_peers(edge);
         // Windows before this one that are not closed either know more than the last close.
         let mut before = self.pending.range(..at.index).rev().map(|(_, pending)| pending);
         let known = pending::Known {
             states: &self.states,
+            share,
             chains: before.clone().find_map(Pending::ways).unwrap_or(&self.chains),
             floor: before.find_map(Pending::floor).unwrap_or(&self.floor),
             outlook: &outlook,

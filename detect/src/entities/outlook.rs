@@ -90,9 +90,18 @@ impl Outlook {
         }
     }
 
-    /// Mark of a birth and its p-value alone.
-    pub(super) fn mark(&self, states: &EntityStates, edge: Edge, is_answered: bool, expected: Expectation) -> Marked {
-        let mark = states.votes.mark(&self.masses, edge, is_answered);
+    /// Mark of a birth and its p-value alone. `share` is that of its peers that have the destination, see [`super::peers`].
+    pub(super) fn mark(
+        &self,
+        states: &EntityStates,
+        edge: Edge,
+        is_answered: bool,
+        share: f64,
+        expected: Expectation,
+    ) -> Marked {
+        let alone = states.votes.mark(&self.masses, edge, is_answered);
+        // That peers are answered there makes it no less strange that this one is not.
+        let mark = if is_answered { alone + (1.0 - alone).max(0.0) * share } else { alone };
         let p_value = p_of_ln(ln_negative_binomial_tail(1, expected.shape, expected.births * mark));
         Marked { mark, p_value }
     }

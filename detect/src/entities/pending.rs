@@ -56,6 +56,8 @@ pub(super) fn topic(unusual: &Unusual) -> Topic {
 #[derive(Clone, Copy)]
 pub(super) struct Known<'a> {
     pub(super) states: &'a EntityStates,
+    /// Share of the source's peers that have the destination.
+    pub(super) share: f64,
     /// As they stood before the window.
     pub(super) chains: &'a Chains,
     /// As it stood before the window.
@@ -162,7 +164,8 @@ impl Pending {
         let Known { states, outlook, settings, .. } = known;
         let edge = birth.edge;
         let expected = outlook.expectation(states, edge.source, &settings.destination);
-        let mut judged = JudgedBirth { birth, marked: outlook.mark(states, edge, true, expected), chain: None };
+        let mut judged =
+            JudgedBirth { birth, marked: outlook.mark(states, edge, true, known.share, expected), chain: None };
         let births = self.births.entry(edge.source).or_default();
         // One that is delivered again is no second contact.
         if births.len() >= CONTACTS_MAX || births.iter().any(|known| known.birth == birth) {

@@ -85,6 +85,8 @@ impl EntityLevel {
             accepted,
             uses,
             identities,
+            rollouts,
+            peers,
         } = self;
         writer.add("entities.network", 1, network);
         writer.add("entities.states", 1, states);
@@ -97,6 +99,8 @@ impl EntityLevel {
         writer.add("entities.withheld", 1, &(withheld, accepted));
         writer.add("entities.uses", 1, uses);
         writer.add("entities.identities", 1, identities);
+        writer.add("entities.rollouts", 1, rollouts);
+        writer.add("entities.peers", 1, peers);
     }
 
     /// The level of a snapshot, under these settings.
@@ -118,6 +122,8 @@ impl EntityLevel {
         (level.withheld, level.accepted) = snapshot.take("entities.withheld", &[(1, decode)])?.unwrap_or_default();
         level.uses = snapshot.take("entities.uses", &[(1, decode)])?.unwrap_or_default();
         level.identities = snapshot.take("entities.identities", &[(1, decode)])?.unwrap_or_default();
+        level.rollouts = snapshot.take("entities.rollouts", &[(1, decode)])?.unwrap_or_default();
+        level.peers = snapshot.take("entities.peers", &[(1, decode)])?.unwrap_or_default();
         level.checked()
     }
 

@@ -44,6 +44,11 @@ impl Votes {
         self.pairs = Pairs::from(kept.collect::<Vec<u64>>());
     }
 
+    /// Whether a destination ever answered this source.
+    pub(crate) fn has_voted(&self, source: u32, destination: u32) -> bool {
+        self.pairs.all.contains(&pair(source, destination))
+    }
+
     /// Whether anything was ever answered by this destination on this port.
     pub(crate) fn is_served(&self, edge: Edge) -> bool {
         self.services.votes(edge.service()) > 0

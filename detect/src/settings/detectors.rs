@@ -50,6 +50,20 @@ pub struct DarkSettings {
     pub is_enabled: bool,
 }
 
+/// Settings of what is made of services that are being replaced: many of their clients fail at once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RolloutSettings {
+    /// Whether failures of such clients are not held against them, for an hour a day at most. Default true.
+    pub is_enabled: bool,
+}
+
+impl Default for RolloutSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
 impl Default for ExfiltrationSettings {
     fn default() -> Self {
         Self { is_enabled: true }

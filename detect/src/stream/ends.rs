@@ -113,9 +113,10 @@ impl<'a> Ends<'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::snapshot::SnapshotWriter;
     use crate::settings::Settings;
+    use crate::snapshot::SnapshotWriter;
     use crate::stream::Partition;
+    use tradewind_model::flow::{DST_INSTANCE, DST_IP, SRC_INSTANCE, SRC_IP};
 
     fn sample() -> FlowBatch {
         let mut flows = FlowBatch::default();
@@ -150,6 +151,31 @@ mod tests {
             flows.end_row();
         }
         flows
+    }
+
+    /// A rollout brings new instances with new addresses: they are the same service, and its edges are no new ones.
+    #[test]
+    fn instances_of_a_service_are_one() {
+        let mut flows = FlowBatch::default();
+        for instance in 0..20 {
+            flows.set_text(SRC_ENTITY, "-/shop/service/cart");
+            flows.set_text(SRC_KIND, "service");
+            flows.set_text(SRC_INSTANCE, &format!("cart-{instance}"));
+            flows.set_text(SRC_IP, &format!("10.0.0.{instance}"));
+            flows.set_text(DST_ENTITY, "-/shop/service/stock");
+            flows.set_text(DST_KIND, "service");
+            flows.set_text(DST_INSTANCE, &format!("stock-{}", instance % 7));
+            flows.set_text(DST_IP, &format!("10.0.1.{}", instance % 7));
+            flows.set_text(OUTCOME, "allowed");
+            flows.set_num(END_TIME, 1_700_000_000_000_000 + instance * 3_000_000);
+            flows.set_num(DST_PORT, 8080);
+            flows.set_num(IS_SRC_DST_ASSIGNMENT_KNOWN, 1);
+            flows.end_row();
+        }
+        let mut partition = Partition::new(&Settings::default(), 100).unwrap();
+        let mut told = Vec::new();
+        partition.flows(&flows, &mut told);
+        assert_eq!(told.len(), 1, "one first contact: {told:?}");
     }
 
     #[test]

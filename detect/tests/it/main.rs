@@ -9,6 +9,7 @@ mod evaluation;
 mod hostile;
 mod kept;
 mod long_view;
+mod peers;
 mod policy;
 mod sharding;
 mod simulation;
