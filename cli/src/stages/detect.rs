@@ -12,7 +12,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::{Duration, Instant};
 use tradewind_detect::Settings;
-use tradewind_detect::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode};
+use tradewind_detect::snapshot::{Snapshot, SnapshotError, SnapshotWriter, decode as decode_section};
 use tradewind_detect::stream::{Partition, Partition4, PartitionStatistics, Round, Signal};
 use tradewind_model::FlowBatch;
 use tradewind_normalise::{Connect, ConnectScratch, ConnectState};
@@ -63,7 +63,7 @@ struct Restored {
 impl Restored {
     fn of(found: &Found, of: &str, settings: &Settings, held_max: usize) -> Result<Self, SnapshotError> {
         if !Snapshot::is_one(&found.bytes) {
-            let State4 { partition, connect, flows, rounds } = decode(&found.bytes)?;
+            let State4 { partition, connect, flows, rounds } = decode_section(&found.bytes)?;
             let partition = partition.restore(settings, held_max)?;
             return Ok(Self { partition, connect: Connect::of(&connect), flows, rounds });
         }
@@ -72,8 +72,8 @@ impl Restored {
         if !found.is_own {
             partition.join_anew();
         }
-        let connect: Option<ConnectState> = snapshot.take("connect", &[(1, decode)])?;
-        let (flows, rounds) = snapshot.need("offsets", &[(1, decode)])?;
+        let connect: Option<ConnectState> = snapshot.take("connect", &[(1, decode_section)])?;
+        let (flows, rounds) = snapshot.need("offsets", &[(1, decode_section)])?;
         say_notes(of, snapshot.notes());
         Ok(Self { partition, connect: connect.as_ref().and_then(Connect::of), flows, rounds })
     }

@@ -45,6 +45,7 @@ struct Writing {
 }
 
 /// A snapshot that was found.
+#[derive(Debug)]
 pub(super) struct Found {
     pub(super) bytes: Vec<u8>,
     /// Whether the messages since it was written are of this generation.

@@ -357,15 +357,6 @@ impl EntityLevel {
         judged
     }
 
-    /// Share of a source's peers that have the destination of a birth, as it counts.
-    fn share_of_peers(&mut self, edge: Edge) -> f64 {
-        if !self.settings.destination.has_peers {
-            return 0.0;
-        }
-        self.peers.prepare(&self.network, &self.states, self.settings.window_s);
-        self.peers.share(edge, &self.network, &self.states, self.settings.window_s)
-    }
-
     /// Judges what reached each destination.
     fn judge_inflows(&self, view: &View, is_starting: bool) -> Vec<Judged> {
         let crowd = &self.states.crowd;

@@ -6,8 +6,8 @@
 //! One peer weighs nothing, so that who holds one of them cannot make its own new destination usual for the next; and neither
 //! do new edges of peers. Who is a peer is in the name: network, namespace and kind; without a namespace nobody is.
 
-use super::EntityStates;
 use super::states::Source;
+use super::{EntityLevel, EntityStates};
 use crate::network::{Edge, Network, pair, parts};
 use crate::numbered::new_number;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ impl Peers {
     }
 
     /// Counts the members of groups. To be called before shares are asked for, after states were learnt or read back.
-    pub(super) fn prepare(&mut self, network: &Network, states: &EntityStates, window_s: i64) {
+    fn prepare(&mut self, network: &Network, states: &EntityStates, window_s: i64) {
         if self.members.is_some() {
             return;
         }
@@ -87,7 +87,7 @@ impl Peers {
     }
 
     /// Share of the source's peers that have the destination of this birth, as it counts; 0 where nothing is known of peers.
-    pub(super) fn share(&self, edge: Edge, network: &Network, states: &EntityStates, window_s: i64) -> f64 {
+    fn share(&self, edge: Edge, network: &Network, states: &EntityStates, window_s: i64) -> f64 {
         let Some(group) = group(network.name(edge.source)) else { return 0.0 };
         let clients = states.votes.clients(edge.destination);
         let is_silent = self.silent_until.is_some_and(|until| self.learnt < until);
@@ -116,6 +116,17 @@ impl Peers {
             Some((pair(source?, destination?), born))
         });
         self.young = kept.collect();
+    }
+}
+
+impl EntityLevel {
+    /// Share of a source's peers that have the destination of a birth, as it counts.
+    pub(super) fn share_of_peers(&mut self, edge: Edge) -> f64 {
+        if !self.settings.destination.has_peers {
+            return 0.0;
+        }
+        self.peers.prepare(&self.network, &self.states, self.settings.window_s);
+        self.peers.share(edge, &self.network, &self.states, self.settings.window_s)
     }
 }
 
