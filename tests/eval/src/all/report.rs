@@ -1,6 +1,7 @@
 //! The report in words and tables: the text of `docs/detection-quality.md`, and the same as JSON.
 
-use super::Everything;
+use super::{Everything, networks, published};
+use crate::budget;
 use crate::hybrid::{DECIDING, Judgement, ORDERING};
 use crate::units::rounded;
 use serde_json::{Map, Value, json};
@@ -24,7 +25,15 @@ pub(super) fn json(everything: &Everything) -> Value {
             ((*name).to_owned(), Value::Object(files))
         })
         .collect();
-    json!({ "units": units, "cold_starts": cold, "streams": streams, "skipped": everything.skipped })
+    let networks = |of: &[budget::Network]| (!of.is_empty()).then(|| budget::summary(of));
+    json!({
+        "units": units,
+        "cold_starts": cold,
+        "streams": streams,
+        "networks": networks(&everything.networks),
+        "networks_by_rate": networks(&everything.by_rate),
+        "skipped": everything.skipped,
+    })
 }
 
 /// Everything as a page.
@@ -34,12 +43,15 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     );
     units(&mut page, everything);
     peers(&mut page, everything);
+    alarms(&mut page, everything);
+    networks::networks(&mut page, everything);
     if has_ablation {
         ablation(&mut page, everything);
     }
     cold_starts(&mut page, everything);
     false_alerts(&mut page, everything);
     streams(&mut page, everything);
+    figures_of_others(&mut page, everything);
     section(&mut page, "Not judged");
     for line in &everything.skipped {
         write(&mut page, format_args!("- {line}\n"));
@@ -49,11 +61,11 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     page
 }
 
-fn write(page: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn write(page: &mut String, text: std::fmt::Arguments<'_>) {
     page.write_fmt(text).expect("a string takes any text");
 }
 
-fn section(page: &mut String, title: &str) {
+pub(super) fn section(page: &mut String, title: &str) {
     write(page, format_args!("\n## {title}\n\n"));
 }
 
@@ -103,13 +115,50 @@ fn peers(page: &mut String, everything: &Everything) {
     let Some(judgement) = main_set(everything) else { return };
     section(page, "Peers on hybrid");
     page.push_str("| detector | unit AP | top 10: P; episodes | top 25 | top 50 | injected, mean unit AP |\n|---|---|---|---|---|---|\n");
-    for (place, (name, quality)) in judgement.rows.iter().enumerate() {
+    for (name, quality) in &judgement.rows {
         let top = |budget: usize| format!("{:.2}; {}", quality.top[budget].0, quality.top[budget].1);
-        let injected = mean(everything, "injected", |judgement| judgement.rows[place].1.unit_ap);
+        let injected = mean(everything, "injected", |judgement| of_row(judgement, name));
         let injected = injected.map_or(String::from("-"), |mean| format!("{mean:.3}"));
         write(
             page,
             format_args!("| {name} | {:.3} | {} | {} | {} | {injected} |\n", quality.unit_ap, top(0), top(1), top(3)),
+        );
+    }
+}
+
+/// Average precision of a detector; none where it did not take part.
+fn of_row(judgement: &Judgement, name: &str) -> f64 {
+    judgement.rows.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, quality)| quality.unit_ap)
+}
+
+/// What those detectors say that decide, not only order.
+fn alarms(page: &mut String, everything: &Everything) {
+    let Some(judgement) = main_set(everything) else { return };
+    section(page, "What is told");
+    page.push_str("An order is not yet an alarm. With the thresholds that each ships: what a person would be told on hybrid, and in all on the injected streams.\n\n| detector | told on hybrid | about attacks | episodes | injected: told | about attacks |\n|---|---|---|---|---|---|\n");
+    let injected = || everything.units.iter().filter(|(name, _)| name.starts_with("injected")).map(|(_, of)| of);
+    let told = &judgement.incidents;
+    let (sum, about) =
+        injected().fold((0, 0), |(sum, about), of| (sum + of.incidents.told, about + of.incidents.about_attacks));
+    write(
+        page,
+        format_args!(
+            "| tradewind, findings | {} | {} | {} of {} | {sum} | {about} |\n",
+            told.told,
+            told.about_attacks,
+            told.episodes.len(),
+            judgement.episodes
+        ),
+    );
+    for (name, alarms) in &judgement.alarms {
+        let all = injected().flat_map(|of| &of.alarms).filter(|(known, _)| known == name);
+        let (sum, about) = all.fold((0, 0), |(sum, about), (_, of)| (sum + of.units, about + of.about_attacks));
+        write(
+            page,
+            format_args!(
+                "| {name}, units | {} | {} | {} of {} | {sum} | {about} |\n",
+                alarms.units, alarms.about_attacks, alarms.episodes, judgement.episodes
+            ),
         );
     }
 }
@@ -157,6 +206,7 @@ fn cold_starts(page: &mut String, everything: &Everything) {
             ),
         );
     }
+    networks::cold_start(page, everything);
 }
 
 fn false_alerts(page: &mut String, everything: &Everything) {
@@ -176,6 +226,7 @@ fn false_alerts(page: &mut String, everything: &Everything) {
     for (kind, (highest, told)) in kinds {
         write(page, format_args!("| {kind} | {highest} | {told} |\n"));
     }
+    networks::false_alerts(page, everything);
 }
 
 fn streams(page: &mut String, everything: &Everything) {
@@ -212,4 +263,27 @@ fn streams(page: &mut String, everything: &Everything) {
             page.push('\n');
         }
     }
+}
+
+/// Figures of others beside ours.
+fn figures_of_others(page: &mut String, everything: &Everything) {
+    let mut rows = String::new();
+    for known in &published::ALL {
+        let files = everything.streams.iter().find(|(set, _)| *set == known.set).map(|(_, files)| files);
+        let Some(quality) = files.and_then(|files| files.get(known.file)) else { continue };
+        let of = |name: &str| quality.flow_auc.iter().find(|(known, _)| *known == name).and_then(|(_, curve)| *curve);
+        let text = |curve: Option<f64>| curve.map_or(String::from("-"), |curve| format!("{curve:.3}"));
+        let (again, ours) = (text(known.peer.and_then(of)), text(of("tradewind")));
+        let file = known.file.split('.').next().unwrap_or(known.file);
+        write(
+            &mut rows,
+            format_args!("| {}, {file} | {} | {:.3} | {again} | {ours} |\n", known.set, known.method, known.flow_auc),
+        );
+    }
+    if rows.is_empty() {
+        return;
+    }
+    section(page, "Figures of others");
+    page.push_str("Area under the curve over flows, as the notes of the data have it of others' programs on the same files; the same method in this run, with its shipped settings and ticks of a minute; ours.\n\n| stream | method | noted | this run | tradewind |\n|---|---|---|---|---|\n");
+    page.push_str(&rows);
 }
