@@ -4,6 +4,7 @@
 mod networks;
 mod published;
 mod report;
+mod streams;
 
 use crate::budget::{self, Network};
 use crate::flows::Stream;

@@ -199,6 +199,11 @@ fn false_alerts(stream: &Stream) -> anyhow::Result<Map<String, Value>> {
 }
 
 impl Quality {
+    /// The area under the curve of a detector, where it was judged and there are both attacks and other flows.
+    pub(crate) fn curve(&self, detector: &str) -> Option<f64> {
+        self.flow_auc.iter().find(|(known, _)| *known == detector).and_then(|(_, curve)| *curve)
+    }
+
     pub(crate) fn json(&self) -> Value {
         let mut all = self.more.clone();
         all.insert("flows".into(), json!(self.flows));

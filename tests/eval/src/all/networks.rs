@@ -50,7 +50,7 @@ pub(super) fn networks(page: &mut String, everything: &Everything) {
 
 fn attacks(page: &mut String, everything: &Everything) {
     section(page, "Attacks by kind");
-    page.push_str("Of the attacks on made-up networks: how many led to a finding, and half of those within how long. A network has 14 of the 30 kinds, so that each comes some nine times.\n\n| kind | ATT&CK | found | half within |\n|---|---|---|---|\n");
+    page.push_str("Of the attacks on made-up networks: how many led to a finding, and half of those within how long. A network has 14 of the 30 kinds, drawn by lot.\n\n| kind | ATT&CK | found | half within |\n|---|---|---|---|\n");
     let mut kinds: Vec<_> = budget::attacks(&everything.networks).into_iter().collect();
     let share = |attacks: &budget::Attacks| attacks.found as f64 / attacks.of.max(1) as f64;
     kinds.sort_by(|one, other| share(&other.1).total_cmp(&share(&one.1)).then(one.0.cmp(other.0)));
@@ -100,5 +100,11 @@ fn share(value: &Value) -> String {
 }
 
 fn duration(seconds: f64) -> String {
-    if seconds < 120.0 { format!("{seconds:.0} s") } else { format!("{:.0} min", seconds / 60.0) }
+    if seconds < 1.0 {
+        String::from("at once")
+    } else if seconds < 120.0 {
+        format!("{seconds:.0} s")
+    } else {
+        format!("{:.0} min", seconds / 60.0)
+    }
 }

@@ -1,9 +1,8 @@
 //! The report in words and tables: the text of `docs/detection-quality.md`, and the same as JSON.
 
-use super::{Everything, networks, published};
+use super::{Everything, networks, streams};
 use crate::budget;
 use crate::hybrid::{DECIDING, Judgement, ORDERING};
-use crate::units::rounded;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -50,8 +49,8 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     }
     cold_starts(&mut page, everything);
     false_alerts(&mut page, everything);
-    streams(&mut page, everything);
-    figures_of_others(&mut page, everything);
+    streams::streams(&mut page, everything);
+    streams::figures_of_others(&mut page, everything);
     section(&mut page, "Not judged");
     for line in &everything.skipped {
         write(&mut page, format_args!("- {line}\n"));
@@ -227,63 +226,4 @@ fn false_alerts(page: &mut String, everything: &Everything) {
         write(page, format_args!("| {kind} | {highest} | {told} |\n"));
     }
     networks::false_alerts(page, everything);
-}
-
-fn streams(page: &mut String, everything: &Everything) {
-    section(page, "Streams: single flows");
-    page.push_str("Area under the curve over flows, every flow scored before it is learnt.\n");
-    for (name, files) in &everything.streams {
-        write(page, format_args!("\n**{name}**\n\n"));
-        let labelled: Vec<_> = files.iter().filter(|(_, quality)| !quality.flow_auc.is_empty()).collect();
-        if let Some((_, first)) = labelled.first() {
-            let names: Vec<&str> = labelled.iter().map(|(file, _)| file.split('.').next().unwrap_or(file)).collect();
-            write(page, format_args!("| detector | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len())));
-            for (place, (detector, _)) in first.flow_auc.iter().enumerate() {
-                let curve = |curve: Option<f64>| curve.map_or(String::from("-"), |curve| format!("{curve:.3}"));
-                let curves: Vec<String> =
-                    labelled.iter().map(|(_, quality)| curve(quality.flow_auc[place].1)).collect();
-                write(page, format_args!("| {detector} | {} |\n", curves.join(" | ")));
-            }
-            page.push('\n');
-        }
-        for (file, quality) in files {
-            let file = file.split('.').next().unwrap_or(file);
-            let rate = rounded(quality.edges_per_s / 1e6 * 100.0).round() / 100.0;
-            write(page, format_args!("- {file}: {} flows, {rate} M a second on one core", quality.flows));
-            for key in [
-                "recall_at_units_a_day",
-                "peers_recall_at_units_a_day",
-                "attacks",
-                "false_findings_per_hour_and_100_services",
-            ] {
-                if let Some(value) = quality.more.get(key) {
-                    write(page, format_args!("; {}: `{value}`", key.replace('_', " ")));
-                }
-            }
-            page.push('\n');
-        }
-    }
-}
-
-/// Figures of others beside ours.
-fn figures_of_others(page: &mut String, everything: &Everything) {
-    let mut rows = String::new();
-    for known in &published::ALL {
-        let files = everything.streams.iter().find(|(set, _)| *set == known.set).map(|(_, files)| files);
-        let Some(quality) = files.and_then(|files| files.get(known.file)) else { continue };
-        let of = |name: &str| quality.flow_auc.iter().find(|(known, _)| *known == name).and_then(|(_, curve)| *curve);
-        let text = |curve: Option<f64>| curve.map_or(String::from("-"), |curve| format!("{curve:.3}"));
-        let (again, ours) = (text(known.peer.and_then(of)), text(of("tradewind")));
-        let file = known.file.split('.').next().unwrap_or(known.file);
-        write(
-            &mut rows,
-            format_args!("| {}, {file} | {} | {:.3} | {again} | {ours} |\n", known.set, known.method, known.flow_auc),
-        );
-    }
-    if rows.is_empty() {
-        return;
-    }
-    section(page, "Figures of others");
-    page.push_str("Area under the curve over flows, as the notes of the data have it of others' programs on the same files; the same method in this run, with its shipped settings and ticks of a minute; ours.\n\n| stream | method | noted | this run | tradewind |\n|---|---|---|---|---|\n");
-    page.push_str(&rows);
 }
