@@ -7,7 +7,7 @@
 mod network;
 mod table;
 
-pub(crate) use table::{Attacks, attacks, cold_start, false_alerts, summary};
+pub(crate) use table::{Attacks, HOLIDAY, ORDINARY, attacks, cold_start, false_alerts, summary};
 
 use network::Weeks;
 use std::num::NonZero;

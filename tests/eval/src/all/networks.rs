@@ -5,7 +5,7 @@ use super::Everything;
 use super::report::{section, write};
 use crate::budget;
 use serde_json::Value;
-use tradewind_testkit::scenario::AttackKind;
+use tradewind_testkit::scenario::{AttackKind, BenignKind};
 
 /// Budget, calibration and attacks.
 pub(super) fn networks(page: &mut String, everything: &Everything) {
@@ -50,15 +50,18 @@ pub(super) fn networks(page: &mut String, everything: &Everything) {
 
 fn attacks(page: &mut String, everything: &Everything) {
     section(page, "Attacks by kind");
-    page.push_str("Of the attacks on made-up networks: how many led to a finding, and half of those within how long. A network has 14 of the 30 kinds, drawn by lot.\n\n| kind | ATT&CK | found | half within |\n|---|---|---|---|\n");
+    page.push_str("Of the attacks on made-up networks: how many led to a finding, and half of those within how long. A network has 14 of the 30 kinds, drawn by lot.\n\n| kind | what happens | ATT&CK | found | half within |\n|---|---|---|---|---|\n");
     let mut kinds: Vec<_> = budget::attacks(&everything.networks).into_iter().collect();
     let share = |attacks: &budget::Attacks| attacks.found as f64 / attacks.of.max(1) as f64;
     kinds.sort_by(|one, other| share(&other.1).total_cmp(&share(&one.1)).then(one.0.cmp(other.0)));
     for (kind, attacks) in kinds {
-        let technique =
-            AttackKind::ALL.iter().find(|known| known.as_str() == kind).map_or("-", |known| known.technique());
+        let known = AttackKind::ALL.iter().find(|known| known.as_str() == kind);
+        let (technique, what) = known.map_or(("-", "-"), |known| (known.technique(), known.description()));
         let seconds = attacks.seconds.map_or(String::from("-"), duration);
-        write(page, format_args!("| {kind} | {technique} | {} of {} | {seconds} |\n", attacks.found, attacks.of));
+        write(
+            page,
+            format_args!("| {kind} | {what} | {technique} | {} of {} | {seconds} |\n", attacks.found, attacks.of),
+        );
     }
 }
 
@@ -67,12 +70,18 @@ pub(super) fn false_alerts(page: &mut String, everything: &Everything) {
     if everything.networks.is_empty() {
         return;
     }
-    page.push_str("\nMade-up networks where nothing is wrong: findings in two weeks, on average, and in the network that had the most. Pairs: how many pairs of services did such a thing.\n\n| kind | pairs | findings | most |\n|---|---|---|---|\n");
+    page.push_str("\nMade-up networks where nothing is wrong: findings in two weeks, on average, and in the network that had the most. Pairs: how many pairs of services did such a thing.\n\n| kind | what happens | pairs | findings | most |\n|---|---|---|---|---|\n");
     let mut kinds: Vec<_> = budget::false_alerts(&everything.networks).into_iter().collect();
     kinds.sort_by(|one, other| other.1.findings.total_cmp(&one.1.findings).then(one.0.cmp(other.0)));
     for (kind, alerts) in kinds {
         let pairs = alerts.pairs.map_or(String::from("-"), |pairs| format!("{pairs:.0}"));
-        write(page, format_args!("| {kind} | {pairs} | {:.2} | {} |\n", alerts.findings, alerts.most));
+        let known = BenignKind::ALL.iter().find(|known| known.as_str() == kind);
+        let what = match kind {
+            budget::ORDINARY => "Nothing out of the ordinary.",
+            budget::HOLIDAY => "Nobody works; what else set these off is counted above or below, too.",
+            _ => known.map_or("-", |known| known.description()),
+        };
+        write(page, format_args!("| {kind} | {what} | {pairs} | {:.2} | {} |\n", alerts.findings, alerts.most));
     }
 }
 

@@ -73,9 +73,9 @@ pub(crate) struct FalseAlerts {
 }
 
 /// The name of what is nothing out of the ordinary.
-const ORDINARY: &str = "everyday traffic";
+pub(crate) const ORDINARY: &str = "everyday traffic";
 /// The name of the day on which nobody works, whatever set the findings off.
-const HOLIDAY: &str = "holiday, all that day";
+pub(crate) const HOLIDAY: &str = "holiday, all that day";
 
 /// Findings where nothing is wrong, by the kind of traffic that set them off.
 pub(crate) fn false_alerts(networks: &[Network]) -> BTreeMap<&'static str, FalseAlerts> {
