@@ -32,6 +32,18 @@ const STREAMS: [&str; 4] = ["darpa98", "westermo", "apt29-day1", "nezha"];
 /// Target of the false discovery rate at which the other mode of decision is shown: the shipped one.
 const RATE: f64 = 0.1;
 
+/// Detectors with a switch that the flows of made-up networks can show, and whether it is on as shipped.
+const SWITCHES: [(&str, bool); 8] = [
+    ("destination", true),
+    ("volume", true),
+    ("scan", true),
+    ("exfiltration", true),
+    ("beacon", false),
+    ("drift", false),
+    ("slow_scan", false),
+    ("dark", false),
+];
+
 /// Of what `--quick` leaves out, what it still does.
 const QUICK_SEEDS: u32 = 2;
 const QUICK_NETWORKS: u64 = 4;
@@ -42,7 +54,7 @@ const QUICK_LEAVES_OUT: &str = "darpa98";
 pub(crate) struct AllArguments {
     /// Folder with the sets
     dir: PathBuf,
-    /// Say what each detector adds
+    /// Say what each detector adds; made-up networks are run with each switched, too, which takes minutes
     #[arg(long)]
     ablation: bool,
     /// Write the report, with what each detector adds, to this file
@@ -72,6 +84,8 @@ struct Everything {
     networks: Vec<Network>,
     /// The same, deciding by the rate of false findings.
     by_rate: Vec<Network>,
+    /// Half of them again with one detector switched: its name, and whether it is on then.
+    switched: Vec<(&'static str, bool, Vec<Network>)>,
     /// What could not be judged, and why.
     skipped: Vec<String>,
 }
@@ -114,6 +128,7 @@ fn judge(arguments: &AllArguments) -> anyhow::Result<Everything> {
         streams: Vec::new(),
         networks: Vec::new(),
         by_rate: Vec::new(),
+        switched: Vec::new(),
         skipped: Vec::new(),
     };
     if python.is_none() {
@@ -252,7 +267,20 @@ fn networks(everything: &mut Everything, arguments: &AllArguments, progress: &Pr
     progress.say(&format!("{networks} made-up networks, by rate"));
     let asked = budget::Asked { fdr: Some(RATE), has_cold_start: false, ..asked };
     everything.by_rate = budget::judge(&asked)?;
+    if arguments.ablation || arguments.write.is_some() {
+        let half = budget::Asked::of_networks(networks.div_ceil(2));
+        for (name, is_shipped_on) in SWITCHES {
+            progress.say(&format!("{} of them with {name} {}", half.seeds.end - 1, on_or_off(!is_shipped_on)));
+            let changes = vec![format!("{name}.is_enabled={}", !is_shipped_on)];
+            let made = budget::judge(&budget::Asked { changes, ..half.clone() })?;
+            everything.switched.push((name, !is_shipped_on, made));
+        }
+    }
     Ok(())
+}
+
+const fn on_or_off(is_on: bool) -> &'static str {
+    if is_on { "on" } else { "off" }
 }
 
 /// A folder that goes when it is no longer needed.

@@ -1,9 +1,9 @@
 //! What made-up networks say, in words and tables: budget, calibration, attacks and false alerts by kind, the first days. Text
 //! alone; the numbers are [`budget`]'s.
 
-use super::Everything;
 use super::report::{section, write};
-use crate::budget;
+use super::{Everything, on_or_off};
+use crate::budget::{self, Network};
 use serde_json::Value;
 use tradewind_testkit::scenario::{AttackKind, BenignKind};
 
@@ -62,6 +62,28 @@ fn attacks(page: &mut String, everything: &Everything) {
             page,
             format_args!("| {kind} | {what} | {technique} | {} of {} | {seconds} |\n", attacks.found, attacks.of),
         );
+    }
+}
+
+/// What made-up networks come to with one detector switched.
+pub(super) fn switched(page: &mut String, everything: &Everything) {
+    let Some((_, _, first)) = everything.switched.first() else { return };
+    write(
+        page,
+        format_args!(
+            "\n{} of the made-up networks, with one detector switched: attacks found, findings about no attack, findings a day where nothing is wrong. A difference of a few percent is chance.\n\n| settings | attacks found | about no attack | a day |\n|---|---|---|---|\n",
+            first.len()
+        ),
+    );
+    let mut row = |settings: &str, networks: &[Network]| {
+        let summary = budget::summary(networks);
+        let (found, falsely) = (share(&summary["recall"]), share(&summary["false_discovery_rate_mean"]));
+        let a_day = interval(&summary["harmless_findings_a_day"], 2);
+        write(page, format_args!("| {settings} | {found} | {falsely} | {a_day} |\n"));
+    };
+    row("as shipped", &everything.networks[..first.len()]);
+    for (name, is_on, networks) in &everything.switched {
+        row(&format!("{name} {}", on_or_off(*is_on)), networks);
     }
 }
 

@@ -25,12 +25,18 @@ pub(super) fn json(everything: &Everything) -> Value {
         })
         .collect();
     let networks = |of: &[budget::Network]| (!of.is_empty()).then(|| budget::summary(of));
+    let switched: Map<String, Value> = everything
+        .switched
+        .iter()
+        .map(|(name, is_on, of)| ((*name).to_owned(), json!({ "is_enabled": is_on, "summary": budget::summary(of) })))
+        .collect();
     json!({
         "units": units,
         "cold_starts": cold,
         "streams": streams,
         "networks": networks(&everything.networks),
         "networks_by_rate": networks(&everything.by_rate),
+        "networks_switched": switched,
         "skipped": everything.skipped,
     })
 }
@@ -46,6 +52,7 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     networks::networks(&mut page, everything);
     if has_ablation {
         ablation(&mut page, everything);
+        networks::switched(&mut page, everything);
     }
     cold_starts(&mut page, everything);
     false_alerts(&mut page, everything);
