@@ -3,9 +3,9 @@
 use crate::detector;
 use crate::flows::Stream;
 use crate::incidents::Incidents;
-use crate::midas::{self, Variant};
-use crate::units::{BUDGETS, Quality, Units, rounded, words};
-use crate::{peers, reader};
+use crate::peers::{self, Peer, Python};
+use crate::reader;
+use crate::units::{Alarms, BUDGETS, Quality, Units, rounded, words};
 use anyhow::{bail, ensure};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -25,6 +25,8 @@ pub(crate) struct Judgement {
     /// Per detector, ours first.
     pub(crate) rows: Vec<(&'static str, Quality)>,
     pub(crate) incidents: Incidents,
+    /// What peers with a threshold of their own alarm at.
+    pub(crate) alarms: Vec<(&'static str, Alarms)>,
     /// Average precision with each ordering detector left out, and with each deciding one put in.
     pub(crate) ablation: BTreeMap<&'static str, f64>,
     units: usize,
@@ -34,7 +36,13 @@ pub(crate) struct Judgement {
     statistics: Statistics,
 }
 
-pub(crate) fn run(dir: &Path, train_seconds: f64, shift_seconds: f64, as_json: bool) -> anyhow::Result<()> {
+pub(crate) fn run(
+    dir: &Path,
+    train_seconds: f64,
+    shift_seconds: f64,
+    python: Option<&Python>,
+    as_json: bool,
+) -> anyhow::Result<()> {
     ensure!(train_seconds >= 0.0 && train_seconds.is_finite(), "--train-seconds must not be below 0");
     ensure!((0.0..=86_400.0).contains(&shift_seconds), "--shift-seconds must be from 0 to 86400");
     let stream = reader::flows_of(dir, shift_seconds)?;
@@ -42,7 +50,7 @@ pub(crate) fn run(dir: &Path, train_seconds: f64, shift_seconds: f64, as_json: b
     if !stream.is_labelled {
         bail!("{}: column label is missing; without labels there is nothing to judge by", dir.display());
     }
-    let judgement = judge(&stream, train_seconds + shift_seconds)?;
+    let judgement = judge(&stream, train_seconds + shift_seconds, python)?;
     let declared = reader::first_fields(&dir.join("episodes.csv"))?.len();
     if as_json {
         let mut all = judgement.json();
@@ -56,7 +64,7 @@ pub(crate) fn run(dir: &Path, train_seconds: f64, shift_seconds: f64, as_json: b
 }
 
 /// Judges a stream that teaches for so many seconds from its origin.
-pub(crate) fn judge(stream: &Stream, train_seconds: f64) -> anyhow::Result<Judgement> {
+pub(crate) fn judge(stream: &Stream, train_seconds: f64, python: Option<&Python>) -> anyhow::Result<Judgement> {
     #[allow(clippy::cast_possible_truncation)] // Saturates.
     let train_until = (train_seconds * SECOND as f64) as i64;
     let units = Units::of(stream, train_until, detector::window());
@@ -69,9 +77,13 @@ pub(crate) fn judge(stream: &Stream, train_seconds: f64) -> anyhow::Result<Judge
         units.keys.iter().map(|key| scored.get(key).map_or(0.0, |unit| score(unit))).collect()
     };
     let quality = |scores: &[f64]| units.quality(scores, &stream.words);
-    let peer = |name, scores: Vec<f64>| (name, quality(&units.strongest(stream, &scores)));
     let mut rows = vec![("tradewind", quality(&ours(&|unit| unit.risk_score)))];
-    rows.extend(all_peers(stream, Some(train_until)).into_iter().map(|(name, scores)| peer(name, scores)));
+    let mut alarms = Vec::new();
+    for Peer { name, scores, alarms_from } in peers::all(stream, Some(train_until), python)? {
+        let scores = units.strongest(stream, &scores);
+        alarms.extend(alarms_from.map(|from| (name, units.alarms(&scores, from))));
+        rows.push((name, quality(&scores)));
+    }
     let cap = Settings::default().risk_cap;
     let without = |name: &'static str| {
         let takes_part =
@@ -87,6 +99,7 @@ pub(crate) fn judge(stream: &Stream, train_seconds: f64) -> anyhow::Result<Judge
     Ok(Judgement {
         rows,
         incidents,
+        alarms,
         ablation,
         units: units.keys.len(),
         positive: units.positive(),
@@ -94,20 +107,6 @@ pub(crate) fn judge(stream: &Stream, train_seconds: f64) -> anyhow::Result<Judge
         flows_per_s,
         statistics,
     })
-}
-
-/// Scores of flows by all peers.
-pub(crate) fn all_peers(stream: &Stream, train_until: Option<i64>) -> Vec<(&'static str, Vec<f64>)> {
-    vec![
-        ("rarity 1/n", peers::rarity(stream)),
-        ("allow-list", peers::allow_list(stream, train_until)),
-        ("random walk (TRW)", peers::random_walk(stream)),
-        ("log-bytes z", peers::sizes(stream)),
-        ("count EWMA", peers::moving_average(stream)),
-        ("MIDAS", midas::scores(stream, Variant::Plain)),
-        ("MIDAS-R", midas::scores(stream, Variant::Relational)),
-        ("MIDAS-F", midas::filtering(stream)),
-    ]
 }
 
 impl Judgement {
@@ -125,6 +124,8 @@ impl Judgement {
         let peers: Map<String, Value> =
             peers.map(|(name, quality)| ((*name).to_owned(), Value::Object(quality.json()))).collect();
         all.insert("peers".into(), Value::Object(peers));
+        let alarms = self.alarms.iter().map(|(name, alarms)| ((*name).to_owned(), alarms.json()));
+        all.insert("peers_alarms".into(), Value::Object(alarms.collect()));
         all
     }
 
@@ -152,6 +153,9 @@ impl Judgement {
         let ablation: Vec<String> =
             self.ablation.iter().map(|(name, precision)| format!("{name} {precision:.3}")).collect();
         println!("unit AP without one that orders, or with one that does not: {}", ablation.join(", "));
+        for (name, alarms) in &self.alarms {
+            println!("{name} at its own threshold: {}", alarms.words(self.episodes));
+        }
         self.incidents.print(self.episodes);
         println!("{:.0} flows/s on one core", self.flows_per_s);
     }

@@ -13,13 +13,13 @@ mod host_hours;
 mod hybrid;
 mod incidents;
 mod metrics;
-mod midas;
 mod peers;
 mod reader;
 mod speed;
 mod stream;
 mod units;
 
+use crate::peers::{Python, PythonArguments};
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,22 +34,15 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Everything below a folder: hybrid and its variants, injected streams, streams of edges; every peer in the same run
+    /// Everything below a folder: hybrid and its variants, injected streams, streams of edges, made-up networks; every peer in the
+    /// same run
     ///
     /// DIR holds the folders hybrid, lateral-captures, darpa98, westermo, apt29-day1, nezha and the script inject.py, which
-    /// needs python3. What is not there is skipped and said so.
+    /// needs python3. What is not there is skipped and said so. What is being done is told on standard error; the report, Markdown
+    /// or JSON, goes to standard output. It takes about two minutes.
     All {
-        /// Folder with the sets
-        dir: PathBuf,
-        /// Say what each detector adds
-        #[arg(long)]
-        ablation: bool,
-        /// Write the report, with what each detector adds, to this file
-        #[arg(long, value_name = "FILE")]
-        write: Option<PathBuf>,
-        /// Print one JSON object instead of the report
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        arguments: all::AllArguments,
     },
     /// Units of (source, 5 minutes) in labelled flows with episodes: average precision, episodes found, findings
     ///
@@ -65,6 +58,8 @@ enum Command {
         /// Move the grid of windows back by so many seconds: numbers that hang on the grid change
         #[arg(long, default_value_t = 0.0, value_name = "S", allow_negative_numbers = true)]
         shift_seconds: f64,
+        #[command(flatten)]
+        python: PythonArguments,
         /// Print one JSON object instead of a table
         #[arg(long)]
         json: bool,
@@ -76,6 +71,8 @@ enum Command {
     Stream {
         /// Folder with the stream
         dir: PathBuf,
+        #[command(flatten)]
+        python: PythonArguments,
         /// Print one JSON object instead of a table
         #[arg(long)]
         json: bool,
@@ -84,7 +81,7 @@ enum Command {
     /// calibration, recall
     Budget {
         /// Networks to make
-        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..=1000))]
+        #[arg(long, default_value_t = budget::NETWORKS, value_parser = clap::value_parser!(u64).range(1..=1000))]
         seeds: u64,
         /// The first of them
         #[arg(long, default_value_t = 1, value_name = "SEED")]
@@ -101,6 +98,9 @@ enum Command {
         /// Change a setting below detect, such as beacon.is_enabled=false; may be given several times
         #[arg(long = "set", value_name = "KEY=VALUE")]
         changes: Vec<String>,
+        /// Run each with attacks from the first day on, too, and tell what was found by day
+        #[arg(long)]
+        cold_start: bool,
         /// Let flows say what they ask, as a proxy's log does
         #[arg(long)]
         requests: bool,
@@ -132,33 +132,40 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
-        Command::All { dir, ablation, write, json } => all::run(&dir, ablation, write.as_deref(), json),
-        Command::Hybrid { dir, train_seconds, shift_seconds, json } => {
-            hybrid::run(&dir, train_seconds, shift_seconds, json)
-        }
-        Command::Stream { dir, json } => stream::run(&dir, json),
-        Command::Budget { seeds, first_seed, days, services, fdr, changes, requests, findings, json } => {
-            let asked = budget::Asked {
-                seeds: first_seed..first_seed + seeds,
-                days,
-                services,
-                fdr,
-                changes,
-                has_requests: requests,
-                findings,
-            };
-            budget::run(&asked, json)
-        }
-        Command::Speed { edges, flows_per_edge, windows, changes, json } => {
-            speed::run(edges, flows_per_edge, windows, &changes, json)
-        }
-    };
-    match done {
+    match run(Arguments::parse().command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tradewind-eval: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::All { arguments } => all::run(&arguments),
+        Command::Hybrid { dir, train_seconds, shift_seconds, python, json } => {
+            hybrid::run(&dir, train_seconds, shift_seconds, Python::of(&python)?.as_ref(), json)
+        }
+        Command::Stream { dir, python, json } => stream::run(&dir, Python::of(&python)?.as_ref(), json),
+        Command::Budget {
+            seeds,
+            first_seed,
+            days,
+            services,
+            fdr,
+            changes,
+            cold_start: has_cold_start,
+            requests: has_requests,
+            findings,
+            json,
+        } => {
+            let seeds = first_seed..first_seed + seeds;
+            let asked = budget::Asked { seeds, days, services, fdr, changes, has_requests, has_cold_start, findings };
+            budget::run(&asked, json)
+        }
+        Command::Speed { edges, flows_per_edge, windows, changes, json } => {
+            speed::run(edges, flows_per_edge, windows, &changes, json)
         }
     }
 }

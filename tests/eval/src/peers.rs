@@ -1,100 +1,79 @@
-//! Simple peers: rarity, an allow-list, a threshold random walk, sizes, a moving average of counts. Each gives a score per flow, from what came before it.
+//! What detection is held against: rules of one idea, thresholds of well-known tools, published sketches. Each gives a score per
+//! flow. Knows no label.
 
-use crate::flows::{Flow, Stream};
-use std::collections::{HashMap, HashSet};
-use tradewind_model::Outcome;
-use tradewind_model::time::MINUTE;
+mod half_space;
+mod midas;
+mod simple;
+mod theia;
+mod zeek;
 
-type Edge = (u32, u32, Option<u16>);
+pub(crate) use half_space::{Python, PythonArguments};
 
-fn edge(flow: &Flow) -> Edge {
-    (flow.source, flow.destination, flow.port)
+use crate::flows::Stream;
+use midas::Variant;
+
+/// Log of the odds at which a threshold random walk decides: false positives 0.01, detections 0.99 (Jung and others, section 5).
+const WALK_DECIDES: f64 = 4.595_119_850_134_59;
+
+/// One peer's word on a stream.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) name: &'static str,
+    /// A score per flow.
+    pub(crate) scores: Vec<f64>,
+    /// The score from which on it would alarm, where it has such a threshold of its own.
+    pub(crate) alarms_from: Option<f64>,
 }
 
-/// 1/n at the n-th flow of (source, destination, port).
-pub(crate) fn rarity(stream: &Stream) -> Vec<f64> {
-    let mut counts: HashMap<Edge, u64> = HashMap::new();
-    let mut score = |flow: &Flow| {
-        let count = counts.entry(edge(flow)).or_default();
-        *count += 1;
-        1.0 / *count as f64
-    };
-    stream.flows.iter().map(&mut score).collect()
-}
+/// The name of the peer that needs a Python with `river`.
+pub(crate) const HALF_SPACE_TREES: &str = "half-space trees";
 
-/// 1 for what training did not have, else 0. Without training: 1 for what was not seen before.
-pub(crate) fn allow_list(stream: &Stream, train_until: Option<i64>) -> Vec<f64> {
-    let mut known: HashSet<Edge> = HashSet::new();
-    let mut score = |flow: &Flow| match train_until {
-        Some(until) if flow.time >= until => f64::from(u8::from(!known.contains(&edge(flow)))),
-        _ => f64::from(u8::from(known.insert(edge(flow)))),
-    };
-    stream.flows.iter().map(&mut score).collect()
-}
-
-/// Threshold random walk over first contacts (Jung and others, IEEE S&P 2004), success 0.8 against 0.2.
-pub(crate) fn random_walk(stream: &Stream) -> Vec<f64> {
-    let mut known: HashSet<(u32, u32)> = HashSet::new();
-    let mut walks: HashMap<u32, f64> = HashMap::new();
-    let mut score = |flow: &Flow| {
-        let walk = walks.entry(flow.source).or_default();
-        if known.insert((flow.source, flow.destination)) {
-            let is_answered = matches!(flow.outcome, Outcome::Allowed | Outcome::Unknown);
-            let ratio: f64 = if is_answered { 0.25 } else { 4.0 };
-            *walk = (*walk + ratio.ln()).max(0.0);
-        }
-        *walk
-    };
-    stream.flows.iter().map(&mut score).collect()
-}
-
-/// How many standard deviations a flow's ln(1 + bytes) lies from the mean of its edge so far, the larger of both directions.
-pub(crate) fn sizes(stream: &Stream) -> Vec<f64> {
-    #[derive(Default)]
-    struct Moments {
-        count: f64,
-        mean: f64,
-        squares: f64,
+/// All peers on a stream; half-space trees only where there is a Python that has them.
+pub(crate) fn all(stream: &Stream, train_until: Option<i64>, python: Option<&Python>) -> anyhow::Result<Vec<Peer>> {
+    let peer = |name, scores| Peer { name, scores, alarms_from: None };
+    let alarming = |name, scores, from| Peer { name, scores, alarms_from: Some(from) };
+    let mut peers = vec![
+        peer("rarity 1/n", simple::rarity(stream)),
+        alarming("allow-list", simple::allow_list(stream, train_until), 1.0),
+        alarming("random walk (TRW)", simple::random_walk(stream), WALK_DECIDES),
+        peer("log-bytes z", simple::sizes(stream)),
+        peer("count EWMA", simple::moving_average(stream)),
+        alarming("Zeek thresholds", zeek::thresholds(stream), 1.0),
+        // More than one standard deviation.
+        alarming("Theia EWMA", theia::moving_average(stream), 1.0_f64.next_up()),
+        peer("MIDAS", midas::scores(stream, Variant::Plain)),
+        peer("MIDAS-R", midas::scores(stream, Variant::Relational)),
+        peer("MIDAS-F", midas::filtering(stream)),
+    ];
+    if let Some(python) = python {
+        peers.push(peer(HALF_SPACE_TREES, half_space::scores(stream, python)?));
     }
-    let mut edges: HashMap<(Edge, bool), Moments> = HashMap::new();
-    let mut deviation = |flow: &Flow, is_out: bool, bytes: Option<i64>| {
-        let Some(bytes) = bytes else { return 0.0 };
-        let (size, known) = ((bytes as f64).ln_1p(), edges.entry((edge(flow), is_out)).or_default());
-        let difference = size - known.mean;
-        let variance = (known.squares / known.count.max(1.0)).max(1e-4);
-        let score = if known.count < 5.0 { 0.0 } else { difference.abs() / variance.sqrt() };
-        known.count += 1.0;
-        known.mean += difference / known.count;
-        known.squares += difference * (size - known.mean);
-        score
-    };
-    let mut score = |flow: &Flow| deviation(flow, true, flow.bytes_out).max(deviation(flow, false, flow.bytes_in));
-    stream.flows.iter().map(&mut score).collect()
+    Ok(peers)
 }
 
-/// How many standard deviations an edge's flows of the minute so far lie above their exponentially weighted mean and variance,
-/// weight 0.5 for the newest minute, as rate detectors of network policy engines do.
-pub(crate) fn moving_average(stream: &Stream) -> Vec<f64> {
-    #[derive(Default)]
-    struct Average {
-        minute: i64,
-        count: f64,
-        mean: f64,
-        variance: f64,
+#[cfg(test)]
+mod tests {
+    use crate::flows::{Flow, Stream};
+    use tradewind_model::Outcome;
+    use tradewind_model::time::MINUTE;
+
+    /// A stream of one source: minutes, destination, port.
+    #[allow(clippy::cast_possible_truncation)] // A few minutes.
+    pub(super) fn stream(flows: &[(f64, u32, u16)]) -> Stream {
+        let flow = |&(minute, destination, port): &(f64, u32, u16)| Flow {
+            time: (minute * MINUTE as f64) as i64,
+            source: 0,
+            destination,
+            port: Some(port),
+            protocol: Some(6),
+            outcome: Outcome::Allowed,
+            bytes_out: Some(100),
+            bytes_in: Some(100),
+            is_attack: false,
+            episode: None,
+            word: None,
+            inside: (true, true),
+        };
+        Stream { flows: flows.iter().map(flow).collect(), ..Stream::default() }
     }
-    const NEWEST: f64 = 0.5;
-    let mut edges: HashMap<Edge, Average> = HashMap::new();
-    let mut score = |flow: &Flow| {
-        let minute = flow.time.div_euclid(MINUTE);
-        let known = edges.entry(edge(flow)).or_insert_with(|| Average { minute, ..Average::default() });
-        if known.minute != minute {
-            let difference = known.count - known.mean;
-            known.mean += NEWEST * difference;
-            known.variance = (1.0 - NEWEST) * (known.variance + NEWEST * difference * difference);
-            (known.minute, known.count) = (minute, 0.0);
-        }
-        known.count += 1.0;
-        (known.count - known.mean) / known.variance.max(1.0).sqrt()
-    };
-    stream.flows.iter().map(&mut score).collect()
 }

@@ -4,8 +4,9 @@
 use crate::detector;
 use crate::flows::Stream;
 use crate::metrics::{area_under_curve, average_precision};
+use crate::peers::{self, Peer, Python};
 use crate::units::rounded;
-use crate::{host_hours, hybrid, reader};
+use crate::{host_hours, reader};
 use anyhow::{bail, ensure};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,7 +30,7 @@ pub(crate) struct Quality {
 }
 
 /// Judges the files of a folder, by name.
-pub(crate) fn judge_all(dir: &Path) -> anyhow::Result<BTreeMap<String, Quality>> {
+pub(crate) fn judge_all(dir: &Path, python: Option<&Python>) -> anyhow::Result<BTreeMap<String, Quality>> {
     let edges = reader::files(dir, "edges.csv")?;
     let calls = reader::files(dir, "calls_")?;
     let flows = reader::files(dir, "flows.csv")?;
@@ -45,13 +46,13 @@ pub(crate) fn judge_all(dir: &Path) -> anyhow::Result<BTreeMap<String, Quality>>
         if stream.flows.is_empty() {
             bail!("{} holds no flow", path.display());
         }
-        qualities.insert(stream.name.clone(), judge(&stream)?);
+        qualities.insert(stream.name.clone(), judge(&stream, python)?);
     }
     Ok(qualities)
 }
 
-pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
-    let qualities = judge_all(dir)?;
+pub(crate) fn run(dir: &Path, python: Option<&Python>, as_json: bool) -> anyhow::Result<()> {
+    let qualities = judge_all(dir, python)?;
     let curves: Vec<f64> = qualities.values().filter_map(|quality| quality.flow_auc.first()?.1).collect();
     let flow_auc = (!curves.is_empty()).then(|| curves.iter().sum::<f64>() / curves.len() as f64);
     let seconds: f64 = qualities.values().map(|quality| quality.flows as f64 / quality.edges_per_s).sum();
@@ -73,7 +74,7 @@ pub(crate) fn run(dir: &Path, as_json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn judge(stream: &Stream) -> anyhow::Result<Quality> {
+fn judge(stream: &Stream, python: Option<&Python>) -> anyhow::Result<Quality> {
     let (edges_per_s, statistics) = detector::speed(stream)?;
     let mut more = Map::new();
     more.insert("edges".into(), json!(statistics.edges));
@@ -94,7 +95,7 @@ fn judge(stream: &Stream) -> anyhow::Result<Quality> {
         more.insert("recall_at_units_a_day".into(), Value::Object(recall));
     }
     let mut flow_auc = vec![("tradewind", area_under_curve(&labelled(&ours)))];
-    for (name, scores) in hybrid::all_peers(stream, None) {
+    for Peer { name, scores, .. } in peers::all(stream, None, python)? {
         flow_auc.push((name, area_under_curve(&labelled(&scores))));
         if has_insides {
             let recall = host_hours::recall_of_attacks(stream, &host_hours::by_flows(stream, &scores));
@@ -198,6 +199,11 @@ fn false_alerts(stream: &Stream) -> anyhow::Result<Map<String, Value>> {
 }
 
 impl Quality {
+    /// The area under the curve of a detector, where it was judged and there are both attacks and other flows.
+    pub(crate) fn curve(&self, detector: &str) -> Option<f64> {
+        self.flow_auc.iter().find(|(known, _)| *known == detector).and_then(|(_, curve)| *curve)
+    }
+
     pub(crate) fn json(&self) -> Value {
         let mut all = self.more.clone();
         all.insert("flows".into(), json!(self.flows));

@@ -38,6 +38,14 @@ pub(crate) struct Quality {
     pub(crate) false_by_kind: BTreeMap<String, usize>,
 }
 
+/// What a peer alarms at with a threshold of its own.
+#[derive(Debug)]
+pub(crate) struct Alarms {
+    pub(crate) units: usize,
+    pub(crate) about_attacks: usize,
+    pub(crate) episodes: usize,
+}
+
 impl<'a> Units<'a> {
     pub(crate) fn of(stream: &'a Stream, train_until: i64, window: i64) -> Self {
         let mut truth: BTreeMap<(&str, i64), Truth> = BTreeMap::new();
@@ -73,6 +81,17 @@ impl<'a> Units<'a> {
             }
         }
         scores
+    }
+
+    /// Units whose score is this or more.
+    pub(crate) fn alarms(&self, scores: &[f64], from: f64) -> Alarms {
+        let chosen = || scores.iter().zip(&self.truth).filter(|(score, _)| **score >= from).map(|(_, truth)| truth);
+        let episodes: BTreeSet<u32> = chosen().flat_map(|truth| truth.episodes.iter().copied()).collect();
+        Alarms {
+            units: chosen().count(),
+            about_attacks: chosen().filter(|truth| truth.is_attack).count(),
+            episodes: episodes.len(),
+        }
     }
 
     pub(crate) fn quality(&self, scores: &[f64], kinds: &Names) -> Quality {
@@ -126,6 +145,16 @@ impl Quality {
         all.insert("time_to_detection_s".into(), json!(self.seconds_to_detection.map(rounded)));
         all.insert("false_top50_by_benign_kind".into(), json!(self.false_by_kind));
         all
+    }
+}
+
+impl Alarms {
+    pub(crate) fn json(&self) -> Value {
+        json!({ "units": self.units, "about_attacks": self.about_attacks, "episodes": self.episodes })
+    }
+
+    pub(crate) fn words(&self, episodes: usize) -> String {
+        format!("{} units, {} about attacks, {}/{episodes} episodes", self.units, self.about_attacks, self.episodes)
     }
 }
 

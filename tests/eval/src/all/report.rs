@@ -1,8 +1,8 @@
 //! The report in words and tables: the text of `docs/detection-quality.md`, and the same as JSON.
 
-use super::Everything;
+use super::{Everything, networks, streams};
+use crate::budget;
 use crate::hybrid::{DECIDING, Judgement, ORDERING};
-use crate::units::rounded;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -24,7 +24,21 @@ pub(super) fn json(everything: &Everything) -> Value {
             ((*name).to_owned(), Value::Object(files))
         })
         .collect();
-    json!({ "units": units, "cold_starts": cold, "streams": streams, "skipped": everything.skipped })
+    let networks = |of: &[budget::Network]| (!of.is_empty()).then(|| budget::summary(of));
+    let switched: Map<String, Value> = everything
+        .switched
+        .iter()
+        .map(|(name, is_on, of)| ((*name).to_owned(), json!({ "is_enabled": is_on, "summary": budget::summary(of) })))
+        .collect();
+    json!({
+        "units": units,
+        "cold_starts": cold,
+        "streams": streams,
+        "networks": networks(&everything.networks),
+        "networks_by_rate": networks(&everything.by_rate),
+        "networks_switched": switched,
+        "skipped": everything.skipped,
+    })
 }
 
 /// Everything as a page.
@@ -34,12 +48,16 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     );
     units(&mut page, everything);
     peers(&mut page, everything);
+    alarms(&mut page, everything);
+    networks::networks(&mut page, everything);
     if has_ablation {
         ablation(&mut page, everything);
+        networks::switched(&mut page, everything);
     }
     cold_starts(&mut page, everything);
     false_alerts(&mut page, everything);
-    streams(&mut page, everything);
+    streams::streams(&mut page, everything);
+    streams::figures_of_others(&mut page, everything);
     section(&mut page, "Not judged");
     for line in &everything.skipped {
         write(&mut page, format_args!("- {line}\n"));
@@ -49,11 +67,11 @@ pub(super) fn markdown(everything: &Everything, has_ablation: bool) -> String {
     page
 }
 
-fn write(page: &mut String, text: std::fmt::Arguments<'_>) {
+pub(super) fn write(page: &mut String, text: std::fmt::Arguments<'_>) {
     page.write_fmt(text).expect("a string takes any text");
 }
 
-fn section(page: &mut String, title: &str) {
+pub(super) fn section(page: &mut String, title: &str) {
     write(page, format_args!("\n## {title}\n\n"));
 }
 
@@ -103,13 +121,50 @@ fn peers(page: &mut String, everything: &Everything) {
     let Some(judgement) = main_set(everything) else { return };
     section(page, "Peers on hybrid");
     page.push_str("| detector | unit AP | top 10: P; episodes | top 25 | top 50 | injected, mean unit AP |\n|---|---|---|---|---|---|\n");
-    for (place, (name, quality)) in judgement.rows.iter().enumerate() {
+    for (name, quality) in &judgement.rows {
         let top = |budget: usize| format!("{:.2}; {}", quality.top[budget].0, quality.top[budget].1);
-        let injected = mean(everything, "injected", |judgement| judgement.rows[place].1.unit_ap);
+        let injected = mean(everything, "injected", |judgement| of_row(judgement, name));
         let injected = injected.map_or(String::from("-"), |mean| format!("{mean:.3}"));
         write(
             page,
             format_args!("| {name} | {:.3} | {} | {} | {} | {injected} |\n", quality.unit_ap, top(0), top(1), top(3)),
+        );
+    }
+}
+
+/// Average precision of a detector; none where it did not take part.
+fn of_row(judgement: &Judgement, name: &str) -> f64 {
+    judgement.rows.iter().find(|(known, _)| *known == name).map_or(0.0, |(_, quality)| quality.unit_ap)
+}
+
+/// What those detectors say that decide, not only order.
+fn alarms(page: &mut String, everything: &Everything) {
+    let Some(judgement) = main_set(everything) else { return };
+    section(page, "What is told");
+    page.push_str("An order is not yet an alarm. With the thresholds that each ships: what a person would be told on hybrid, and in all on the injected streams.\n\n| detector | told on hybrid | about attacks | episodes | injected: told | about attacks |\n|---|---|---|---|---|---|\n");
+    let injected = || everything.units.iter().filter(|(name, _)| name.starts_with("injected")).map(|(_, of)| of);
+    let told = &judgement.incidents;
+    let (sum, about) =
+        injected().fold((0, 0), |(sum, about), of| (sum + of.incidents.told, about + of.incidents.about_attacks));
+    write(
+        page,
+        format_args!(
+            "| tradewind, findings | {} | {} | {} of {} | {sum} | {about} |\n",
+            told.told,
+            told.about_attacks,
+            told.episodes.len(),
+            judgement.episodes
+        ),
+    );
+    for (name, alarms) in &judgement.alarms {
+        let all = injected().flat_map(|of| &of.alarms).filter(|(known, _)| known == name);
+        let (sum, about) = all.fold((0, 0), |(sum, about), (_, of)| (sum + of.units, about + of.about_attacks));
+        write(
+            page,
+            format_args!(
+                "| {name}, units | {} | {} | {} of {} | {sum} | {about} |\n",
+                alarms.units, alarms.about_attacks, alarms.episodes, judgement.episodes
+            ),
         );
     }
 }
@@ -157,6 +212,7 @@ fn cold_starts(page: &mut String, everything: &Everything) {
             ),
         );
     }
+    networks::cold_start(page, everything);
 }
 
 fn false_alerts(page: &mut String, everything: &Everything) {
@@ -176,40 +232,5 @@ fn false_alerts(page: &mut String, everything: &Everything) {
     for (kind, (highest, told)) in kinds {
         write(page, format_args!("| {kind} | {highest} | {told} |\n"));
     }
-}
-
-fn streams(page: &mut String, everything: &Everything) {
-    section(page, "Streams: single flows");
-    page.push_str("Area under the curve over flows, every flow scored before it is learnt.\n");
-    for (name, files) in &everything.streams {
-        write(page, format_args!("\n**{name}**\n\n"));
-        let labelled: Vec<_> = files.iter().filter(|(_, quality)| !quality.flow_auc.is_empty()).collect();
-        if let Some((_, first)) = labelled.first() {
-            let names: Vec<&str> = labelled.iter().map(|(file, _)| file.split('.').next().unwrap_or(file)).collect();
-            write(page, format_args!("| detector | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len())));
-            for (place, (detector, _)) in first.flow_auc.iter().enumerate() {
-                let curve = |curve: Option<f64>| curve.map_or(String::from("-"), |curve| format!("{curve:.3}"));
-                let curves: Vec<String> =
-                    labelled.iter().map(|(_, quality)| curve(quality.flow_auc[place].1)).collect();
-                write(page, format_args!("| {detector} | {} |\n", curves.join(" | ")));
-            }
-            page.push('\n');
-        }
-        for (file, quality) in files {
-            let file = file.split('.').next().unwrap_or(file);
-            let rate = rounded(quality.edges_per_s / 1e6 * 100.0).round() / 100.0;
-            write(page, format_args!("- {file}: {} flows, {rate} M a second on one core", quality.flows));
-            for key in [
-                "recall_at_units_a_day",
-                "peers_recall_at_units_a_day",
-                "attacks",
-                "false_findings_per_hour_and_100_services",
-            ] {
-                if let Some(value) = quality.more.get(key) {
-                    write(page, format_args!("; {}: `{value}`", key.replace('_', " ")));
-                }
-            }
-            page.push('\n');
-        }
-    }
+    networks::false_alerts(page, everything);
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tradewind_detect::{Conversation, DecisionMode, Engine, FlowEvent};
 use tradewind_model::Finding;
 use tradewind_model::time::{DAY, SECOND};
-use tradewind_testkit::scenario::{self, BenignKind, Flow, Label, Scenario, WINDOW};
+use tradewind_testkit::scenario::{self, BenignKind, Episode, Flow, Label, Scenario, WINDOW};
 
 /// Levels at which p-values are held against their name.
 pub(crate) const LEVELS: [f64; 4] = [0.1, 0.01, 1e-3, 1e-4];
@@ -31,14 +31,36 @@ pub(crate) struct Weeks {
     /// Units of the time after the first week, and how many of them were at or below each level.
     pub(crate) units: u64,
     pub(crate) below: [u64; LEVELS.len()],
-    /// Kinds of attack, and seconds from the first flow to the first finding where there was one.
-    pub(crate) attacks: BTreeMap<&'static str, Option<f64>>,
+    /// Kinds of attack, and what became of each.
+    pub(crate) attacks: BTreeMap<&'static str, Fate>,
+    /// Pairs of entities that did something harmless out of the ordinary, by its kind.
+    pub(crate) odd_pairs: BTreeMap<&'static str, usize>,
+    /// The day on which nobody worked.
+    pub(crate) holiday: Option<i64>,
+}
+
+impl Weeks {
+    /// How many of the attacks were found.
+    pub(crate) fn found(&self) -> usize {
+        self.attacks.values().filter(|fate| fate.seconds.is_some()).count()
+    }
+}
+
+/// What became of an attack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fate {
+    /// The day on which it began, from 0.
+    pub(crate) day: i64,
+    /// Seconds from its first flow to the first word about it, where there was one.
+    pub(crate) seconds: Option<f64>,
 }
 
 /// A finding as it was first told.
 #[derive(Clone, Debug)]
 pub(crate) struct Told {
     pub(crate) time: i64,
+    /// The same as a day of the network, from 0.
+    pub(crate) day: i64,
     pub(crate) behaviour: String,
     pub(crate) p_value: f64,
     pub(crate) risk_score: f64,
@@ -51,6 +73,8 @@ pub(crate) struct Told {
 
 /// Who talked to whom in which window out of the ordinary.
 type Odd = HashMap<(i64, u16, u16), BenignKind>;
+/// Findings as they were last told, and every time that they were told.
+type Words = BTreeMap<String, (Vec<i64>, Finding)>;
 
 fn event<'a>(scenario: &'a Scenario, flow: &Flow, has_requests: bool) -> FlowEvent<'a> {
     let [source, destination] = [flow.source, flow.destination].map(|entity| &scenario.entities()[usize::from(entity)]);
@@ -81,13 +105,14 @@ fn event<'a>(scenario: &'a Scenario, flow: &Flow, has_requests: bool) -> FlowEve
     }
 }
 
-pub(crate) fn run(asked: &Asked, seed: u64, is_attacked: bool) -> anyhow::Result<Weeks> {
+/// One network, with attacks from this day on.
+pub(crate) fn run(asked: &Asked, seed: u64, attacks_from_day: Option<i64>) -> anyhow::Result<Weeks> {
     let half = asked.days / 2;
     let scenario = Scenario::new(scenario::Settings {
         seed,
         days: asked.days,
         services: usize::try_from(asked.services)?,
-        attacks_from_day: is_attacked.then_some(half),
+        attacks_from_day,
     });
     let mut settings = changed::settings(&asked.changes)?;
     if let Some(rate) = asked.fdr {
@@ -97,13 +122,14 @@ pub(crate) fn run(asked: &Asked, seed: u64, is_attacked: bool) -> anyhow::Result
     let mut engine = Engine::new(settings).context("the shipped defaults are wrong")?;
     engine.keep_scores();
     let judged_from = scenario.start() + half * DAY;
-    let mut weeks = Weeks { days: asked.days, ..Weeks::default() };
-    let mut findings: BTreeMap<String, (i64, Finding)> = BTreeMap::new();
+    let mut weeks = Weeks { days: asked.days, holiday: scenario.holiday(), ..Weeks::default() };
+    let mut findings = Words::new();
     let mut take = |time: i64, more: Vec<Finding>| {
         for finding in more {
-            let id = finding.finding_id.clone();
-            let first = findings.get(&id).map_or(finding.time.min(time), |(first, _)| *first);
-            findings.insert(id, (first, finding));
+            let told = finding.time.min(time);
+            let known = findings.entry(finding.finding_id.clone()).or_insert_with(|| (Vec::new(), finding.clone()));
+            known.0.push(told);
+            known.1 = finding;
         }
     };
     let mut odd = Odd::new();
@@ -139,24 +165,24 @@ pub(crate) fn run(asked: &Asked, seed: u64, is_attacked: bool) -> anyhow::Result
     Ok(weeks)
 }
 
-fn judge(
-    weeks: &mut Weeks,
-    scenario: &Scenario,
-    findings: &BTreeMap<String, (i64, Finding)>,
-    attacked: &[BTreeSet<(u16, u16)>],
-    odd: &Odd,
-) {
+fn judge(weeks: &mut Weeks, scenario: &Scenario, findings: &Words, attacked: &[BTreeSet<(u16, u16)>], odd: &Odd) {
     let numbers: HashMap<&str, u16> =
         scenario.entities().iter().zip(0..).map(|(entity, number)| (entity.name.as_str(), number)).collect();
-    weeks.attacks = scenario.episodes().iter().map(|episode| (episode.kind.as_str(), None)).collect();
-    for (time, finding) in findings.values() {
+    let day = |time: i64| (time - scenario.start()).div_euclid(DAY);
+    let fate = |episode: &Episode| (episode.kind.as_str(), Fate { day: day(episode.start), seconds: None });
+    weeks.attacks = scenario.episodes().iter().map(fate).collect();
+    let pairs: BTreeSet<(&str, u16, u16)> =
+        odd.iter().map(|(&(_, source, destination), kind)| (kind.as_str(), source, destination)).collect();
+    pairs.iter().for_each(|(kind, ..)| *weeks.odd_pairs.entry(kind).or_default() += 1);
+    for (times, finding) in findings.values() {
         let pairs: Vec<(u16, u16)> = finding
             .observations
             .iter()
             .map(|seen| (numbers[seen.src_entity.as_str()], numbers[seen.dst_entity.as_str()]))
             .collect();
         let mut told = Told {
-            time: *time,
+            time: times[0],
+            day: day(times[0]),
             behaviour: finding.behaviour.clone(),
             p_value: finding.p_value,
             risk_score: finding.risk_score,
@@ -166,11 +192,14 @@ fn judge(
         };
         for (episode, known) in scenario.episodes().iter().zip(attacked) {
             let is_then = finding.first_seen <= episode.end && finding.last_seen >= episode.start;
-            if is_then && pairs.iter().any(|pair| known.contains(pair)) {
+            // What was said before the attack began was not about it.
+            let heard = times.iter().find(|&&time| time >= episode.start);
+            if let Some(time) = heard.filter(|_| is_then && pairs.iter().any(|pair| known.contains(pair))) {
                 told.attack.get_or_insert(episode.kind.as_str());
-                let seconds = ((*time).max(episode.start) - episode.start) as f64 / SECOND as f64;
-                let first = weeks.attacks.entry(episode.kind.as_str()).or_default();
-                *first = Some(first.map_or(seconds, |known| known.min(seconds)));
+                let seconds = (time - episode.start) as f64 / SECOND as f64;
+                if let Some(fate) = weeks.attacks.get_mut(episode.kind.as_str()) {
+                    fate.seconds = Some(fate.seconds.map_or(seconds, |known| known.min(seconds)));
+                }
             }
         }
         if told.attack.is_none() {

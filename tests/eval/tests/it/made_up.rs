@@ -1,6 +1,7 @@
 //! Small folders made here: few columns, rows out of order, faults.
 
 use crate::{json, run};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 /// Five services that call one another for an hour; then one tries thirty strangers in vain.
@@ -71,6 +72,34 @@ fn faults_are_told() {
     refuse(&[("flows.csv", "ts,src,dst,label\n1,a,b,0\n")], &["hybrid"], "later than the 1570.9 s of training");
     refuse(&[("flows.csv", "ts,src,dst,label\n1,a,b,0\n")], &["hybrid", "--train-seconds", "-1"], "not be below 0");
     refuse(&[("flows.csv.gz", "ts,src,dst,label\n")], &["hybrid"], "failed to read");
-    let output = run(&["hybrid"], Path::new("/nowhere"));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere is not a folder"));
+    refuse(&[], &["all"], "holds none of the folders hybrid, darpa98");
+    refuse(&[], &["all", "--quick", "--write", "report.md"], "cannot be used with");
+    let flows = ("flows.csv", "ts,src,dst,label\n1,a,b,0\n");
+    refuse(&[flows], &["hybrid", "--python", "/nowhere/python"], "/nowhere/python has no package river");
+    for command in ["hybrid", "all"] {
+        let output = run(&[command], Path::new("/nowhere"));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("/nowhere is not a folder"), "{command}");
+    }
+}
+
+#[test]
+fn half_space_trees_are_those_of_the_python_that_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("flows.csv"), flows("ts,src,dst,dport,state,label,episode")).unwrap();
+    let stands_in = |scores: &str| {
+        // Says that it has the package; asked for scores, it runs this on the table.
+        let script = format!("#!/bin/sh\n[ $# -eq 3 ] || exit 0\n{scores}\n");
+        let path = dir.path().join("python");
+        std::fs::write(&path, script).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_string_lossy().into_owned()
+    };
+    // The fourth column: connections that failed, which only the attack's do.
+    let python = stands_in("tail -n +2 \"$3\" | cut -d, -f4");
+    let told = json(&["hybrid", "--json", "--train-seconds", "1800", "--python", &python], dir.path());
+    assert_eq!(told["peers"]["half-space trees"]["unit_ap"], 1.0, "{told}");
+    let python = stands_in("echo 1");
+    let output = run(&["hybrid", "--train-seconds", "1800", "--python", &python], dir.path());
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && error.contains("half-space trees: 1 scores of"), "{error}");
 }

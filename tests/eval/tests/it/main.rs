@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod floors;
 mod labelled;
 mod made_up;
+mod networks;
 
 use serde_json::Value;
 use std::path::Path;

@@ -45,57 +45,47 @@ pub enum Label {
     },
 }
 
-/// Kinds of harmless traffic that is out of the ordinary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum BenignKind {
-    /// A rolling restart: some calls fail, clients connect again.
-    Deployment,
-    /// A release that calls a service its predecessor did not.
-    Feature,
-    /// A call that is made once a day or less: a report, a repair, a menu nobody opens.
-    Rare,
-    /// Callers that turn to another service while theirs fails.
-    Failover,
-    /// A fresh instance that the inventory does not know yet.
-    NewInstance,
-    /// A service that did not exist before.
-    NewService,
-    /// A job of the schedule.
-    Cron,
-    /// The nightly copy of all databases.
-    Backup,
-    /// A service that fails for a while, and its callers' retries.
-    Incident,
-    /// A person's session from the bastion host.
-    Admin,
-    /// An hour of far more customers.
-    Peak,
-    /// Answers that became larger for good.
-    Resized,
-    /// The nightly scan for vulnerabilities.
-    Scanner,
+macro_rules! kinds {
+    ($($kind:ident $word:literal $doc:literal),* $(,)?) => {
+        /// Kinds of harmless traffic that is out of the ordinary.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum BenignKind {
+            $(#[doc = $doc] $kind),*
+        }
+
+        impl BenignKind {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$kind),*];
+
+            /// The word in reports.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $word),* }
+            }
+
+            /// What happens, in a sentence.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$kind => $doc),* }
+            }
+        }
+    };
 }
 
-impl BenignKind {
-    /// The word in reports.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Deployment => "deployment",
-            Self::Feature => "feature",
-            Self::Rare => "rare",
-            Self::Failover => "failover",
-            Self::NewInstance => "new-instance",
-            Self::NewService => "new-service",
-            Self::Cron => "cron",
-            Self::Backup => "backup",
-            Self::Incident => "incident",
-            Self::Admin => "admin",
-            Self::Peak => "peak",
-            Self::Resized => "resized",
-            Self::Scanner => "scanner",
-        }
-    }
+kinds! {
+    Deployment "deployment" "A rolling restart: some calls fail, clients connect again.",
+    Feature "feature" "A release that calls a service its predecessor did not.",
+    Rare "rare" "A call that is made once a day or less: a report, a repair, a menu nobody opens.",
+    Failover "failover" "Callers that turn to another service while theirs fails.",
+    NewInstance "new-instance" "A fresh instance that the inventory does not know yet.",
+    NewService "new-service" "A service that did not exist before.",
+    Cron "cron" "A job of the schedule.",
+    Backup "backup" "The nightly copy of all databases.",
+    Incident "incident" "A service that fails for a while, and its callers' retries.",
+    Admin "admin" "A person's session from the bastion host.",
+    Peak "peak" "An hour of far more customers.",
+    Resized "resized" "Answers that became larger for good.",
+    Scanner "scanner" "The nightly scan for vulnerabilities.",
 }
 
 /// Who takes part.

@@ -110,6 +110,12 @@ impl Scenario {
         self.start
     }
 
+    /// The day, from 0, on which nobody works although it is no weekend.
+    #[must_use]
+    pub fn holiday(&self) -> Option<i64> {
+        Some(self.plan.holiday).filter(|&day| day >= 0)
+    }
+
     /// The flows, a window at a time, each in the order of time.
     #[must_use]
     pub fn windows(&self) -> Windows<'_> {

@@ -23,6 +23,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => $word),* }
             }
 
+            /// What happens, in a sentence.
+            #[must_use]
+            pub const fn description(self) -> &'static str {
+                match self { $(Self::$kind => $doc),* }
+            }
+
             /// The ATT&CK technique it is after.
             #[must_use]
             pub const fn technique(self) -> &'static str {

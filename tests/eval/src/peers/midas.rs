@@ -7,7 +7,7 @@ use tradewind_model::time::MINUTE;
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Variant {
+pub(super) enum Variant {
     /// Edges alone.
     Plain,
     /// Edges and their ends, with the past fading.
@@ -15,7 +15,7 @@ pub(crate) enum Variant {
 }
 
 /// A score per flow. The crate's defaults but for the tables, which are the published ones: 2 rows of 1024 buckets.
-pub(crate) fn scores(stream: &Stream, variant: Variant) -> Vec<f64> {
+pub(super) fn scores(stream: &Stream, variant: Variant) -> Vec<f64> {
     let edges = stream.flows.iter().map(|flow| {
         let minute = flow.time.div_euclid(MINUTE).max(0).unsigned_abs() + 1;
         (u64::from(flow.source) + 1, u64::from(flow.destination) + 1, minute)
@@ -86,7 +86,7 @@ fn bucket(item: u64, row: u64) -> usize {
 }
 
 /// MIDAS-F with the published parameters: the strongest of edge, source and destination.
-pub(crate) fn filtering(stream: &Stream) -> Vec<f64> {
+pub(super) fn filtering(stream: &Stream) -> Vec<f64> {
     let mut sketches = [Sketch::new(), Sketch::new(), Sketch::new()];
     let mut open = 1;
     let mut score = |flow: &crate::flows::Flow| {
