@@ -23,6 +23,7 @@ pub mod report;
 pub mod settings;
 pub mod stream;
 
+mod access;
 mod breach;
 mod evidence;
 mod exact;
@@ -41,7 +42,7 @@ pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
-    IdentitySettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
+    IdentitySettings, MediatedSettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.

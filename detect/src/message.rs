@@ -144,6 +144,10 @@ impl Open {
                 let several = wording::plural(self.edge_count as u64, "new destination");
                 format!("{source} scans: {several}, foremost {destination}{port}")
             }
+            DetectorName::Chain if self.cause().is_some() => {
+                let cause = self.cause().map_or("", |line| line.explanation.observed.as_str());
+                format!("{source} contacts {destination}{port} for the first time after {cause}")
+            }
             DetectorName::Chain => {
                 format!("{source}, itself contacted for the first time before, goes on to {destination}{port}")
             }
@@ -219,6 +223,18 @@ impl Open {
         }
     }
 
+    /// Edges that led to a chain without being its own: what was written and read before.
+    fn accesses(&self) -> impl Iterator<Item = &Line> {
+        let is_about_others = is_about_new_edges(self.behaviour);
+        self.lines.iter().filter(move |line| is_about_others && line.detector == DetectorName::Protocol)
+    }
+
+    /// What set a chain off: another's writing if there is one, else what its own source read.
+    fn cause(&self) -> Option<&Line> {
+        let lead = self.lines.first()?;
+        self.accesses().find(|line| line.edge.source != lead.edge.source).or_else(|| self.accesses().next())
+    }
+
     /// Whether it is about what most clients of a destination do.
     fn is_about_clients(&self) -> bool {
         matches!(self.subject.as_str(), identity::CLIENTS_PLAIN | identity::CLIENTS_ONE_SIDED)
@@ -249,7 +265,13 @@ impl Open {
             DetectorName::Identity if self.is_about_clients() => {
                 evidence::query_to(entity, self.first_window, self.last_seen)
             }
-            _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
+            _ => {
+                let path: Vec<(&str, EvidenceEdge<'_>)> =
+                    self.accesses().map(|line| (network.name(line.edge.source), evidence(&line.edge))).collect();
+                let first = self.accesses().map(|line| line.counts.first).min();
+                let from = first.map_or(self.first_window, |first| first.min(self.first_window));
+                evidence::query(network.name(lead.edge.source), from, self.last_seen, &listed, &path)
+            }
         };
         Finding {
             finding_id: finding_id(entity, self.behaviour.as_str(), &self.subject, self.first_window),

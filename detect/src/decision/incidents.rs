@@ -98,7 +98,7 @@ impl Open {
             return true;
         }
         // Of a chain all that came before it is named; what only reaches for the same must be the same port, too.
-        let is_chain = |detector: &str| detector == "chain";
+        let is_chain = |detector: &str| matches!(detector, "chain" | "protocol");
         finding.observations.iter().any(|seen| {
             (is_chain(&seen.detector) && acted(&seen.src_entity))
                 || self.destinations.contains(&(seen.dst_entity.clone(), seen.dst_port))

@@ -3,7 +3,7 @@
 
 use crate::network::{Edge, Network, Port};
 use crate::report::{
-    Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded, Inflow,
+    Access, Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded, Inflow,
     Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
 };
 use std::cmp::Ordering;
@@ -155,6 +155,10 @@ impl<'a> Digests<'a> {
         self.report.uses.push(new);
     }
 
+    pub(super) fn access(&mut self, access: Access) {
+        self.report.accesses.push(access);
+    }
+
     pub(super) fn lapse(&mut self, lapse: Lapse) {
         self.report.lapses.push(lapse);
     }
@@ -221,6 +225,7 @@ impl<'a> Digests<'a> {
             inflow.destination = inflow.foremost.edge.destination;
         }
         report.uses.iter_mut().for_each(|new| edge(&mut new.edge));
+        report.accesses.iter_mut().for_each(|access| edge(&mut access.edge));
         report.lapses.iter_mut().for_each(|lapse| edge(&mut lapse.edge));
         report.proofs.iter_mut().for_each(|proof| edge(&mut proof.edge));
         report.guarded.iter_mut().for_each(|guarded| number(&mut guarded.destination));

@@ -26,6 +26,7 @@ impl EntityLevel {
         self.uses.keep(&numbers);
         self.identities.keep(&numbers);
         self.chains.keep(&numbers);
+        self.mediated.keep(&numbers);
         self.floor.keep(&numbers);
     }
 }

@@ -12,6 +12,7 @@ mod flood;
 mod hazard;
 mod identities;
 mod inflow;
+mod mediated;
 mod notices;
 mod outlook;
 mod pending;
@@ -31,6 +32,7 @@ pub(crate) use chain::{Chain, Hop};
 pub(crate) use dark::Judged as JudgedDark;
 pub(crate) use hazard::{Curve, Factor};
 pub(crate) use identities::{Downgrade, Mismatch};
+pub(crate) use mediated::Mediated;
 pub(crate) use slow_scan::Judged as JudgedPace;
 pub(crate) use view::View;
 
@@ -76,6 +78,8 @@ pub struct EntityLevel {
     uses: uses::Uses,
     /// Who proves what.
     identities: identities::Identities,
+    /// Who writes what others read.
+    mediated: Mediated,
 }
 
 /// A birth with what it says.
@@ -193,6 +197,7 @@ impl EntityLevel {
             accepted: Vec::new(),
             uses: uses::Uses::default(),
             identities: identities::Identities::default(),
+            mediated: Mediated::default(),
         }
     }
 
@@ -226,7 +231,8 @@ impl EntityLevel {
         let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
         self.floor = pending.take_floor().unwrap_or_else(|| std::mem::take(&mut self.floor));
         let is_starting = self.is_starting(at);
-        let births = self.judge_births(&view, &outlook, is_starting);
+        let accessed = self.mediated.judge(&view, &self.settings.destination, is_silent);
+        let births = self.judge_births(&view, &outlook, &accessed, is_starting);
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
         let changed = self.changed_identities(&view, is_silent);
@@ -241,7 +247,8 @@ impl EntityLevel {
             day: view.day(),
             network: &self.network,
         };
-        let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
+        let explainer =
+            Explainer { network: &self.network, states: &self.states, mediated: &self.mediated, window: &view };
         let mut floods: BTreeMap<u32, f64> = BTreeMap::new();
         let mut touched = Touched::new();
         let mut tested: Vec<(u32, Signals, Weighed)> = Vec::new();
@@ -308,6 +315,7 @@ impl EntityLevel {
         closed.feedback = self.feedback(&view, &births, &doubted, is_starting);
         closed.edges = edge_scores::of(&view, &births, &floods, &inflows, &self.network, &self.settings);
         self.uses.learn(&view, &doubted);
+        self.mediated.learn(&view, &accessed, &self.settings.destination, is_starting, &self.network);
         self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
@@ -317,7 +325,13 @@ impl EntityLevel {
     }
 
     /// Judges births in the order of time, so that chains do.
-    fn judge_births(&mut self, view: &View, outlook: &Outlook, is_starting: bool) -> Vec<JudgedBirth> {
+    fn judge_births(
+        &mut self,
+        view: &View,
+        outlook: &Outlook,
+        accessed: &mediated::Judged,
+        is_starting: bool,
+    ) -> Vec<JudgedBirth> {
         let settings = &self.settings.destination;
         let mut judged: Vec<JudgedBirth> = view
             .births
@@ -330,14 +344,23 @@ impl EntityLevel {
             .collect();
         if is_starting || !settings.is_enabled {
             self.chains.clear();
+            self.mediated.clear();
             return judged;
         }
         let mut order: Vec<usize> = (0..judged.len()).collect();
         order.sort_by_key(|&place| judged[place].birth.counts.first);
+        let mut steps = accessed.steps.iter().peekable();
         for place in order {
             let (edge, time) = (judged[place].birth.edge, judged[place].birth.counts.first);
+            while let Some(step) = steps.next_if(|step| step.time <= time) {
+                self.mediated.follow(step, accessed, &view.accesses[step.place], &self.chains);
+            }
             let (evidence, is_answered) = (judged[place].evidence(), judged[place].is_answered());
-            judged[place].chain = self.chains.follow(edge, time, evidence, is_answered);
+            let mediated = self.mediated.way_into(edge.source, time);
+            judged[place].chain = self.chains.follow(edge, time, evidence, is_answered, mediated);
+        }
+        for step in steps {
+            self.mediated.follow(step, accessed, &view.accesses[step.place], &self.chains);
         }
         judged
     }
@@ -405,6 +428,7 @@ impl EntityLevel {
         self.pools.fade();
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
+        self.mediated.expire(next);
         self.floor.expire(next);
         // What is expected in windows to come is another thing from now on.
         self.pending.values_mut().for_each(|pending| drop(pending.take_outlook()));

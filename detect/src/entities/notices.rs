@@ -71,6 +71,7 @@ impl EntityLevel {
         let mut before = self.pending.range(..at.index).rev().map(|(_, pending)| pending);
         let known = pending::Known {
             states: &self.states,
+            mediated: &self.mediated,
             chains: before.clone().find_map(Pending::ways).unwrap_or(&self.chains),
             floor: before.find_map(Pending::floor).unwrap_or(&self.floor),
             outlook: &outlook,

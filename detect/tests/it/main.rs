@@ -8,6 +8,7 @@ mod decision;
 mod evaluation;
 mod hostile;
 mod long_view;
+mod mediated;
 mod policy;
 mod sharding;
 mod simulation;
