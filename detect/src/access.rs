@@ -81,11 +81,7 @@ mod tests {
         let said = Conversation { app_protocol, operation, resource, ..Conversation::default() };
         assert_eq!(write(&said, &mut text), expected.is_some(), "{conversation:?}");
         let found = parts(&text).map(|(is_write, resource)| (is_write, words(resource)));
-        assert_eq!(
-            found.as_ref().map(|(is_write, words)| (*is_write, words.as_str())),
-            expected,
-            "{conversation:?}"
-        );
+        assert_eq!(found.as_ref().map(|(is_write, words)| (*is_write, words.as_str())), expected, "{conversation:?}");
     }
 
     #[test]

@@ -156,7 +156,8 @@ impl Explainer<'_> {
         };
         let remark = format!("{before} {}", hops.join(", then "));
         let expected = format!(
-            "no path of first contacts within half an hour; chance of such a one {}",
+            "no path of first contacts{} within half an hour; chance of such a one {}",
+            if self.is_mediated(chain) { ", nor one through what others write," } else { "" },
             wording::probability(chain.p_value),
         );
         let (_, since, windows) = self.source_baseline(edge.source);

@@ -31,6 +31,7 @@ mod explain;
 mod finding;
 mod identity;
 mod message;
+mod severity;
 mod sorted;
 mod texts;
 mod usage;
@@ -42,7 +43,8 @@ pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
-    IdentitySettings, MediatedSettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
+    IdentitySettings, MediatedSettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings,
+    VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.

@@ -284,6 +284,8 @@ pub struct SourceDigest {
     pub denied: i64,
     /// Of the flows, those that did not work.
     pub failed: i64,
+    /// Bytes, both ways, where seen.
+    pub bytes: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
     /// The edge level's detectors, in the order of `EDGE_DETECTORS`.

@@ -121,6 +121,10 @@ impl Open {
             incident.entities.insert(finding.entity.clone());
         }
         for seen in &finding.observations {
+            // Who wrote what set a chain off takes part in it.
+            if seen.detector == "protocol" && incident.entities.len() < MEMBERS_MAX {
+                incident.entities.insert(seen.src_entity.clone());
+            }
             if self.destinations.len() < MEMBERS_MAX {
                 self.destinations.insert((seen.dst_entity.clone(), seen.dst_port));
             }

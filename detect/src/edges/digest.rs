@@ -3,8 +3,8 @@
 
 use crate::network::{Edge, Network, Port};
 use crate::report::{
-    Access, Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded, Inflow,
-    Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
+    Access, Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded,
+    Inflow, Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -113,6 +113,9 @@ impl<'a> Digests<'a> {
         digest.opened = digest.opened.saturating_add(counts.opened);
         digest.denied = digest.denied.saturating_add(counts.denied);
         digest.failed = digest.failed.saturating_add(counts.failed);
+        for bytes in [counts.bytes_out, counts.bytes_in].into_iter().flatten() {
+            digest.bytes = digest.bytes.saturating_add(bytes);
+        }
     }
 
     /// Adds an edge's connections to its destination.

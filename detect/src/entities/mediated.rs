@@ -22,8 +22,8 @@ use crate::edges::aging::{Worth, keep};
 use crate::network::{Edge, Network};
 use crate::numbered::{Numbered, keep_keys, new_number};
 use crate::report::Access;
-pub(super) use judge::{Judged, Step};
 use judge::Kind;
+pub(super) use judge::{Judged, Step};
 pub(crate) use passages::Passage;
 use passages::Passages;
 use resource::{News, Resource};
@@ -240,3 +240,6 @@ impl Mediated {
         self.resources.retain(|_, named| !named.is_empty());
     }
 }
+
+#[cfg(test)]
+mod tests;

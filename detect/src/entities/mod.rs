@@ -4,6 +4,7 @@
 mod aging;
 mod chain;
 mod conclusion;
+mod daily;
 mod dark;
 mod destination;
 mod edge_scores;
@@ -29,6 +30,7 @@ mod votes;
 mod withheld;
 
 pub(crate) use chain::{Chain, Hop};
+pub(crate) use daily::Daily;
 pub(crate) use dark::Judged as JudgedDark;
 pub(crate) use hazard::{Curve, Factor};
 pub(crate) use identities::{Downgrade, Mismatch};
@@ -80,6 +82,8 @@ pub struct EntityLevel {
     identities: identities::Identities,
     /// Who writes what others read.
     mediated: Mediated,
+    /// How much each entity moves on a usual day.
+    daily: Daily,
 }
 
 /// A birth with what it says.
@@ -198,6 +202,7 @@ impl EntityLevel {
             uses: uses::Uses::default(),
             identities: identities::Identities::default(),
             mediated: Mediated::default(),
+            daily: Daily::default(),
         }
     }
 
@@ -304,8 +309,13 @@ impl EntityLevel {
             }
         }
         let is_told = |source, behaviour, subject: &str| pending.has_told(&(source, behaviour, subject.to_owned()));
-        let by =
-            Deciding { window: &view, network: &self.network, settings: &self.settings, decision: &mut self.decision };
+        let by = Deciding {
+            window: &view,
+            network: &self.network,
+            daily: &self.daily,
+            settings: &self.settings,
+            decision: &mut self.decision,
+        };
         let told = self.findings.decide(&touched, by, is_told);
         if is_silent {
             tested.clear();
@@ -319,6 +329,7 @@ impl EntityLevel {
         self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
+        self.daily.learn(&view, self.network.entity_count());
         drop((view, outlook));
         self.age_out(at.index);
         closed

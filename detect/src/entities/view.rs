@@ -199,6 +199,7 @@ impl SourceDigest {
         self.opened = self.opened.saturating_add(other.opened);
         self.denied = self.denied.saturating_add(other.denied);
         self.failed = self.failed.saturating_add(other.failed);
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.is_oriented |= other.is_oriented;
         for (mine, others) in self.tests.iter_mut().zip(other.tests) {
             mine.sum.merge(others.sum);

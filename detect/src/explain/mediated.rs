@@ -44,10 +44,9 @@ impl Explainer<'_> {
         let line = |hop: &Hop| {
             let observed = self.accessed(hop)?;
             let counts = EdgeCounts { flows: 1, answered: 1, ..EdgeCounts::nothing(hop.time) };
-            let expected = String::from("part of a path; see the first observation");
+            let expected = String::from("it was seen on the way, and is part of the path's chance");
             let birth = Birth { edge: hop.edge, counts };
-            let line =
-                self.line(DetectorName::Protocol, &birth, chain.p_value, observed, String::new(), expected);
+            let line = self.line(DetectorName::Protocol, &birth, chain.p_value, observed, String::new(), expected);
             let (_, since, windows) = self.source_baseline(judged.birth.edge.source);
             Some(line.since(since, windows))
         };

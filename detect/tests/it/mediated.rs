@@ -105,10 +105,10 @@ fn outcome(mut flows: Vec<Flow>, is_enabled: bool) -> Outcome {
     Outcome { findings: findings.into_values().collect(), incidents: incidents.into_values().collect(), scores }
 }
 
-fn chain_of(outcome: &Outcome) -> Option<f64> {
-    let of_window = outcome.scores.iter().filter(|unit| unit.window_start == START + THEN * WINDOW);
-    let of_agent = of_window.filter(|unit| unit.entity == AGENT_B).flat_map(|unit| &unit.signals);
-    of_agent.filter(|(name, _)| *name == "chain").map(|&(_, p_value)| p_value).next()
+/// What the second agent did in that window by itself, and through the queue.
+fn signals(outcome: &Outcome) -> Vec<(&'static str, f64)> {
+    let is_wanted = |unit: &&UnitScore| unit.window_start == START + THEN * WINDOW && unit.entity == AGENT_B;
+    outcome.scores.iter().find(is_wanted).map(|unit| unit.signals.clone()).unwrap_or_default()
 }
 
 #[test]
@@ -116,13 +116,42 @@ fn what_an_agent_does_for_another_is_one_incident() {
     let mut flows = network(3, 0.0);
     attack(&mut flows, "tasks", 100, 240);
     let with = outcome(flows.clone(), true);
+    assert_eq!((with.findings.len(), with.incidents.len()), (1, 1), "{:#?}", with.findings);
+    let finding = &with.findings[0];
+    assert_eq!((finding.entity.as_str(), finding.behaviour.as_str()), (AGENT_B, "chain"));
+    assert_eq!(
+        finding.title,
+        "agent b contacts service s60 on port 443 for the first time after agent a wrote to topic tasks at service queue for the first time"
+    );
+    assert_eq!(
+        finding.observed,
+        "agent b contacted service s60 on port 443 for the first time (4 flows in 1 window, 4.0 kB sent); before that agent a wrote to topic tasks at service queue for the first time at 2026-01-04T02:11Z, then agent b read topic tasks at service queue at 2026-01-04T02:11Z"
+    );
+    let edges = [
+        "(src_entity = 'agent/b' AND dst_entity = 'service/s60' AND dst_port = 443)",
+        "(src_entity = 'agent/a' AND dst_entity = 'service/queue' AND dst_port = 9092)",
+        "(src_entity = 'agent/b' AND dst_entity = 'service/queue' AND dst_port = 9092)",
+    ];
+    assert!(finding.evidence_query.contains(&format!("({})", edges.join(" OR "))), "{}", finding.evidence_query);
+    let entities: Vec<&str> = with.incidents[0].entities.iter().map(String::as_str).collect();
+    assert_eq!((entities, with.incidents[0].title.as_str()), (vec![AGENT_A, AGENT_B], finding.title.as_str()));
+
+    // Without the queue's edges each half is too little.
     let without = outcome(flows, false);
-    for all in [&with, &without] {
-        let units = all.scores.iter().filter(|unit| unit.window_start == START + THEN * WINDOW);
-        let unit = units.filter(|unit| unit.entity == AGENT_B).next().unwrap();
-        eprintln!("{} {} {:?} {:?}", unit.p_value, unit.calibrated_p_value, unit.signals, chain_of(all));
-        all.findings.iter().for_each(|finding| eprintln!("{finding:#?}"));
-        all.incidents.iter().for_each(|incident| eprintln!("{incident:#?}"));
+    assert_eq!((without.findings.len(), without.incidents.len()), (0, 0), "{:#?}", without.findings);
+    let is_chain = |(name, _): &(&str, f64)| *name == "chain";
+    assert!(signals(&with).iter().any(is_chain) && !signals(&without).iter().any(is_chain));
+}
+
+/// Written after the other one acted, or to a topic that it does not read.
+#[test]
+fn what_cannot_have_caused_it_is_no_chain() {
+    for (topic, written, acted) in [("tasks", 260, 100), ("stock", 100, 240)] {
+        let mut flows = network(3, 0.0);
+        attack(&mut flows, topic, written, acted);
+        let outcome = outcome(flows, true);
+        assert_eq!(outcome.findings.len(), 0, "{topic}: {:#?}", outcome.findings);
+        assert!(signals(&outcome).iter().all(|(name, _)| *name != "chain"), "{topic}: {:?}", signals(&outcome));
     }
 }
 
@@ -141,7 +170,11 @@ fn chains_through_topics_are_calibrated() {
                 found.extend(unit.signals.iter().filter(|(name, _)| *name == "chain").map(|&(_, p_value)| p_value));
             }
         }
-        let share = |level: f64| found.iter().filter(|&&p| p <= level).count() as f64 / units as f64 / level;
-        eprintln!("{begins}: {} of {units}, {:?}", found.len(), [0.1, 0.01, 1e-3, 1e-4, 1e-5].map(share));
+        let count = |level: f64| found.iter().filter(|&&p| p <= level).count();
+        eprintln!("{begins}: {} of {units}, {:?}", found.len(), [0.1, 0.01, 1e-3, 1e-4].map(count));
+        assert!(found.len() > 20, "{begins}: nothing was tested");
+        for level in [0.1, 0.01, 1e-3] {
+            assert!(count(level) as f64 <= level * units as f64, "{begins}: P(p <= {level}) is too high");
+        }
     }
 }

@@ -112,7 +112,8 @@ impl Mediated {
             judged.add_steps((first, group), resource, choices);
         }
         if !judged.steps.is_empty() {
-            for reader in self.resources.values().flat_map(BTreeMap::values).flat_map(|known| known.readers.entities()) {
+            for reader in self.resources.values().flat_map(BTreeMap::values).flat_map(|known| known.readers.entities())
+            {
                 *judged.reads.entry(reader).or_default() += 1;
             }
             let order = |kind: Kind| matches!(kind, Kind::Write(_));
