@@ -184,7 +184,7 @@ const WORD_MAX: usize = 32;
 /// What kind of thing an operation is about and which way data goes; none where that is not known.
 pub(super) fn direction(protocol: Option<&str>, operation: &str, resource: &str) -> Option<(Noun, Direction)> {
     let starts = |start: &&str| resource.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start));
-    let family = if OBJECT_NAMES.iter().any(|start| starts(&start)) {
+    let family = if OBJECT_NAMES.iter().any(starts) {
         &BUCKETS
     } else {
         let protocol = protocol?.trim();
