@@ -15,16 +15,30 @@ pub(crate) struct EvidenceEdge<'a> {
 ///
 /// The literals are `TIMESTAMP WITH TIME ZONE`: DuckDB reads a plain `TIMESTAMP` in the session's time zone when it meets a
 /// column in UTC.
-pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<'_>]) -> String {
-    let mut sql = format!("{} AND src_entity = {}", select(from, to), literal(src_entity));
+///
+/// `path` are edges of other sources, or of this one besides, that led to it.
+pub(crate) fn query(
+    src_entity: &str,
+    from: i64,
+    to: i64,
+    edges: &[EvidenceEdge<'_>],
+    path: &[(&str, EvidenceEdge<'_>)],
+) -> String {
+    let mut own = format!("src_entity = {}", literal(src_entity));
     let conditions: Vec<String> = edges.iter().map(condition).collect();
     match conditions.as_slice() {
         [] => (),
-        [one] => sql.push_str(&format!(" AND {one}")),
-        several => sql.push_str(&format!(" AND (({}))", several.join(") OR ("))),
+        [one] => own.push_str(&format!(" AND {one}")),
+        several => own.push_str(&format!(" AND (({}))", several.join(") OR ("))),
     }
-    sql.push_str(" ORDER BY end_time");
-    sql
+    if !path.is_empty() {
+        let hop = |(source, edge): &(&str, EvidenceEdge<'_>)| {
+            format!("(src_entity = {} AND {})", literal(source), condition(edge))
+        };
+        let hops: Vec<String> = path.iter().map(hop).collect();
+        own = format!("(({own}) OR {})", hops.join(" OR "));
+    }
+    format!("{} AND {own} ORDER BY end_time", select(from, to))
 }
 
 /// The query for a source's flows that the declared policy denies, by one rule or all.
@@ -68,7 +82,7 @@ mod tests {
         let edges: Vec<EvidenceEdge<'_>> =
             edges.iter().map(|&(dst_entity, port)| EvidenceEdge { dst_entity, port }).collect();
         let from = 1_767_225_600_000_000;
-        let sql = query("-/-/agent/o'neil", from, from + 90_500_000, &edges);
+        let sql = query("-/-/agent/o'neil", from, from + 90_500_000, &edges, &[]);
         let head = "SELECT * FROM flows WHERE end_time >= TIMESTAMP WITH TIME ZONE '2026-01-01T00:00:00Z' \
                     AND end_time <= TIMESTAMP WITH TIME ZONE '2026-01-01T00:01:30.5Z' \
                     AND src_entity = '-/-/agent/o''neil'";
@@ -83,5 +97,16 @@ mod tests {
             &[("a", Port::Absent), ("b", Port::Unoriented)],
             " AND ((dst_entity = 'a' AND dst_port IS NULL) OR (dst_entity = 'b' AND NOT is_src_dst_assignment_known))",
         );
+    }
+
+    #[test]
+    fn a_path_has_the_edges_of_others() {
+        let edge = |dst_entity, port| EvidenceEdge { dst_entity, port: Port::Number(port) };
+        let path = [("a", edge("queue", 9092)), ("b", edge("queue", 9092))];
+        let sql = query("b", 0, 1_000_000, &[edge("payments", 443)], &path);
+        let expected = "AND ((src_entity = 'b' AND dst_entity = 'payments' AND dst_port = 443) \
+                        OR (src_entity = 'a' AND dst_entity = 'queue' AND dst_port = 9092) \
+                        OR (src_entity = 'b' AND dst_entity = 'queue' AND dst_port = 9092)) ORDER BY end_time";
+        assert!(sql.ends_with(expected), "{sql}");
     }
 }

@@ -1,11 +1,12 @@
 //! The words of each detector: what was seen on an edge, and what would have been usual. Knows no threshold.
 
 mod long_view;
+mod mediated;
 mod scan;
 
 use crate::decision::Weighed;
 use crate::edges::Prediction;
-use crate::entities::{Chain, EntityStates, Hop, JudgedBirth, JudgedInflow, View};
+use crate::entities::{Chain, EntityStates, JudgedBirth, JudgedInflow, Mediated, View};
 use crate::finding::{Line, Unusual};
 use crate::network::{Network, Port};
 use crate::report::{Birth, DetectorName, EdgeCounts, EdgeSignal, Facts, SourceDigest};
@@ -46,6 +47,7 @@ pub(crate) struct Explanation {
 pub(crate) struct Explainer<'a> {
     pub(crate) network: &'a Network,
     pub(crate) states: &'a EntityStates,
+    pub(crate) mediated: &'a Mediated,
     pub(crate) window: &'a View,
 }
 
@@ -146,19 +148,16 @@ impl Explainer<'_> {
             self.entity(edge.destination),
             wording::port(edge.port, counts.protocol_num),
         );
-        let hop = |hop: &Hop| {
-            format!(
-                "{} contacted {}{} at {}",
-                self.entity(hop.edge.source),
-                self.entity(hop.edge.destination),
-                wording::port(hop.edge.port, None),
-                wording::time(hop.time),
-            )
+        let hops: Vec<String> = chain.path.iter().map(|hop| self.hop(hop)).collect();
+        let before = if self.is_mediated(chain) {
+            "; before that"
+        } else {
+            " after it had been contacted for the first time itself:"
         };
-        let hops: Vec<String> = chain.path.iter().map(hop).collect();
-        let remark = format!(" after it had been contacted for the first time itself: {}", hops.join(", then "));
+        let remark = format!("{before} {}", hops.join(", then "));
         let expected = format!(
-            "no path of first contacts within half an hour; chance of such a one {}",
+            "no path of first contacts{} within half an hour; chance of such a one {}",
+            if self.is_mediated(chain) { ", nor one through what others write," } else { "" },
             wording::probability(chain.p_value),
         );
         let (_, since, windows) = self.source_baseline(edge.source);

@@ -24,6 +24,7 @@ pub mod settings;
 pub mod snapshot;
 pub mod stream;
 
+mod access;
 mod breach;
 mod evidence;
 mod exact;
@@ -31,6 +32,7 @@ mod explain;
 mod finding;
 mod identity;
 mod message;
+mod severity;
 mod sorted;
 mod texts;
 mod usage;
@@ -42,8 +44,8 @@ pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
-    IdentitySettings, ProtocolSettings, RolloutSettings, ScanSettings, Settings, SettingsError, SlowScanSettings,
-    VolumeSettings,
+    IdentitySettings, MediatedSettings, ProtocolSettings, RolloutSettings, ScanSettings, Settings, SettingsError,
+    SlowScanSettings, VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.

@@ -1,7 +1,9 @@
-//! What a finding says: severity, technique, title and sentences. Knows nothing of how it was found.
+//! What a finding says: technique, title and sentences. Knows nothing of how it was found; how severe it is says
+//! [`crate::severity`].
 
 use crate::DETECTOR_VERSION;
 use crate::breach::{NO_POLICY, RULE_SUBJECT};
+use crate::entities::Daily;
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
@@ -10,58 +12,14 @@ use crate::network::{Edge, Network, Port};
 use crate::report::DetectorName;
 use crate::wording;
 use tradewind_model::entity::EntityKind;
-use tradewind_model::finding::{Finding, Observation, Severity};
+use tradewind_model::finding::{Finding, Observation};
 
 /// A baseline of fewer windows than this is told to be young: one hour of windows of five minutes.
 const YOUNG_WINDOWS: u64 = 12;
 /// So many new destinations of one entity are a search, not a visit.
-const SEARCH_EDGES_MIN: usize = 5;
+pub(crate) const SEARCH_EDGES_MIN: usize = 5;
 
 impl Open {
-    /// New edge: medium; low if it is one and nothing answered. An agent at a destination that none of its peers uses is
-    /// high. A chain, a scan or a search is one more, and so is a second detector that agrees. An unusual size: medium.
-    /// Refusals or volume alone: low. An agent at either end makes these one more. A breach of policy: medium if it was
-    /// stopped, high if not; an agent without a policy: medium. A new use: low, medium if no other client asks it; one more of
-    /// an agent. A changed identity: medium; high in plaintext and of an agent.
-    pub(crate) fn severity(&self, network: &Network) -> Severity {
-        const STEPS: [Severity; 4] = [Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
-        let Some(lead) = self.lines.first() else { return Severity::Informational };
-        let is_agent = network.kind(lead.edge.source) == EntityKind::Agent;
-        let has_agent = usize::from(is_agent || lead.explanation.dst_kind == EntityKind::Agent);
-        let mut step = match self.behaviour {
-            DetectorName::Destination | DetectorName::Port | DetectorName::Chain | DetectorName::Carry => {
-                let is_alone = self.lines.iter().any(|line| line.explanation.is_alone);
-                match (is_agent && is_alone, self.edge_count > 1 || lead.is_answered) {
-                    (true, _) => 2,
-                    (false, true) => 1,
-                    (false, false) => 0,
-                }
-            }
-            DetectorName::Scan | DetectorName::SlowScan | DetectorName::Dark => usize::from(is_agent),
-            DetectorName::Transfer | DetectorName::Exfiltration => 1 + has_agent,
-            DetectorName::Beacon => 1,
-            DetectorName::Drift => has_agent,
-            DetectorName::Denied
-            | DetectorName::Failed
-            | DetectorName::Volume
-            | DetectorName::Flood
-            | DetectorName::Inflow => has_agent,
-            DetectorName::Policy => {
-                1 + usize::from(self.subject != NO_POLICY && self.lines.iter().any(|line| line.is_answered))
-            }
-            DetectorName::Protocol => has_agent + usize::from(lead.explanation.is_alone),
-            DetectorName::Identity => {
-                let is_plain = matches!(self.subject.as_str(), identity::PLAIN | identity::CLIENTS_PLAIN);
-                1 + usize::from(has_agent > 0 || is_plain)
-            }
-        };
-        let is_search = is_about_new_edges(self.behaviour) && self.edge_count >= SEARCH_EDGES_MIN;
-        let is_worse = matches!(self.behaviour, DetectorName::Chain | DetectorName::Scan);
-        step += usize::from(is_search || is_worse);
-        step += usize::from(self.signals > 1);
-        STEPS[step.min(STEPS.len() - 1)]
-    }
-
     /// The MITRE ATT&CK technique (attack.mitre.org/techniques) that the flows look most like.
     fn technique(&self) -> &'static str {
         let Some(lead) = self.lines.first() else { return "" };
@@ -144,6 +102,10 @@ impl Open {
                 let several = wording::plural(self.edge_count as u64, "new destination");
                 format!("{source} scans: {several}, foremost {destination}{port}")
             }
+            DetectorName::Chain if self.cause().is_some() => {
+                let cause = self.cause().map_or("", |line| line.explanation.observed.as_str());
+                format!("{source} contacts {destination}{port} for the first time after {cause}")
+            }
             DetectorName::Chain => {
                 format!("{source}, itself contacted for the first time before, goes on to {destination}{port}")
             }
@@ -219,13 +181,25 @@ impl Open {
         }
     }
 
+    /// Edges that led to a chain without being its own: what was written and read before.
+    fn accesses(&self) -> impl Iterator<Item = &Line> {
+        let is_about_others = is_about_new_edges(self.behaviour);
+        self.lines.iter().filter(move |line| is_about_others && line.detector == DetectorName::Protocol)
+    }
+
+    /// What set a chain off: another's writing if there is one, else what its own source read.
+    fn cause(&self) -> Option<&Line> {
+        let lead = self.lines.first()?;
+        self.accesses().find(|line| line.edge.source != lead.edge.source).or_else(|| self.accesses().next())
+    }
+
     /// Whether it is about what most clients of a destination do.
     fn is_about_clients(&self) -> bool {
         matches!(self.subject.as_str(), identity::CLIENTS_PLAIN | identity::CLIENTS_ONE_SIDED)
     }
 
     /// The finding as it stands.
-    pub(crate) fn finding(&self, network: &Network, source: u32) -> Finding {
+    pub(crate) fn finding(&self, network: &Network, daily: &Daily, source: u32) -> Finding {
         let entity = network.name(source);
         let lead = self.lines.first().expect("a finding is made of at least one edge");
         let observation = |line: &Line| Observation {
@@ -249,7 +223,13 @@ impl Open {
             DetectorName::Identity if self.is_about_clients() => {
                 evidence::query_to(entity, self.first_window, self.last_seen)
             }
-            _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
+            _ => {
+                let path: Vec<(&str, EvidenceEdge<'_>)> =
+                    self.accesses().map(|line| (network.name(line.edge.source), evidence(&line.edge))).collect();
+                let first = self.accesses().map(|line| line.counts.first).min();
+                let from = first.map_or(self.first_window, |first| first.min(self.first_window));
+                evidence::query(network.name(lead.edge.source), from, self.last_seen, &listed, &path)
+            }
         };
         Finding {
             finding_id: finding_id(entity, self.behaviour.as_str(), &self.subject, self.first_window),
@@ -259,7 +239,7 @@ impl Open {
             entity: entity.to_owned(),
             entity_kind: network.kind(source).as_str().to_owned(),
             behaviour: self.behaviour.as_str().to_owned(),
-            severity: self.severity(network),
+            severity: self.severity(network, daily),
             title: self.title(lead, network, source),
             observed: self.observed(lead),
             expected: lead.explanation.expected.clone(),

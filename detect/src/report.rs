@@ -15,7 +15,7 @@ use tradewind_model::entity::EntityKind;
 mod conversations;
 
 pub(crate) use conversations::Discoveries;
-pub use conversations::{Discovery, DiscoveryRates, Guarded, Lapse, NewUse, Proof};
+pub use conversations::{Access, Discovery, DiscoveryRates, Guarded, Lapse, NewUse, Proof};
 
 /// The detectors. Places of those of the edge level in [`SourceDigest::tests`] are those in `EDGE_DETECTORS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -284,6 +284,8 @@ pub struct SourceDigest {
     pub denied: i64,
     /// Of the flows, those that did not work.
     pub failed: i64,
+    /// Bytes, both ways, where seen.
+    pub bytes: i64,
     /// Whether one of its edges has a known orientation.
     pub is_oriented: bool,
     /// The edge level's detectors, in the order of `EDGE_DETECTORS`.
@@ -366,6 +368,8 @@ pub struct Report {
     pub lapses: Vec<Lapse>,
     /// Edges that always were mutual and are so still, per service.
     pub guarded: Vec<Guarded>,
+    /// What was put into, or taken out of, something shared.
+    pub accesses: Vec<Access>,
 }
 
 /// Residuals of established edges, counted in steps of 2^-8: what the window's common change is the median of.

@@ -3,7 +3,7 @@
 mod detectors;
 
 pub use detectors::{
-    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, RolloutSettings, SlowScanSettings,
+    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, MediatedSettings, RolloutSettings, SlowScanSettings,
 };
 
 use crate::decision::DecisionSettings;
@@ -61,6 +61,8 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// Settings of what is made of services that are being replaced.
     pub rollout: RolloutSettings,
+    /// Settings of chains through what one entity writes and another reads.
+    pub mediated: MediatedSettings,
 }
 
 /// Settings of the detector of unusual protocols, operations and resources on known edges.
@@ -178,6 +180,7 @@ impl Default for Settings {
             protocol: ProtocolSettings::default(),
             identity: IdentitySettings::default(),
             rollout: RolloutSettings::default(),
+            mediated: MediatedSettings::default(),
         }
     }
 }

@@ -98,7 +98,7 @@ impl Open {
             return true;
         }
         // Of a chain all that came before it is named; what only reaches for the same must be the same port, too.
-        let is_chain = |detector: &str| detector == "chain";
+        let is_chain = |detector: &str| matches!(detector, "chain" | "protocol");
         finding.observations.iter().any(|seen| {
             (is_chain(&seen.detector) && acted(&seen.src_entity))
                 || self.destinations.contains(&(seen.dst_entity.clone(), seen.dst_port))
@@ -121,6 +121,10 @@ impl Open {
             incident.entities.insert(finding.entity.clone());
         }
         for seen in &finding.observations {
+            // Who wrote what set a chain off takes part in it.
+            if seen.detector == "protocol" && incident.entities.len() < MEMBERS_MAX {
+                incident.entities.insert(seen.src_entity.clone());
+            }
             if self.destinations.len() < MEMBERS_MAX {
                 self.destinations.insert((seen.dst_entity.clone(), seen.dst_port));
             }

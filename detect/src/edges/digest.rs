@@ -3,8 +3,8 @@
 
 use crate::network::{Edge, Network, Port};
 use crate::report::{
-    Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded, Inflow,
-    Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
+    Access, Birth, Breach, Contacted, DetectorName, Discoveries, EDGE_DETECTORS, EdgeCounts, EdgeSignal, Guarded,
+    Inflow, Lapse, NewUse, Pools, Proof, Report, SourceDigest, Tests,
 };
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -113,6 +113,9 @@ impl<'a> Digests<'a> {
         digest.opened = digest.opened.saturating_add(counts.opened);
         digest.denied = digest.denied.saturating_add(counts.denied);
         digest.failed = digest.failed.saturating_add(counts.failed);
+        for bytes in [counts.bytes_out, counts.bytes_in].into_iter().flatten() {
+            digest.bytes = digest.bytes.saturating_add(bytes);
+        }
     }
 
     /// Adds an edge's connections to its destination.
@@ -153,6 +156,10 @@ impl<'a> Digests<'a> {
 
     pub(super) fn new_use(&mut self, new: NewUse) {
         self.report.uses.push(new);
+    }
+
+    pub(super) fn access(&mut self, access: Access) {
+        self.report.accesses.push(access);
     }
 
     pub(super) fn lapse(&mut self, lapse: Lapse) {
@@ -221,6 +228,7 @@ impl<'a> Digests<'a> {
             inflow.destination = inflow.foremost.edge.destination;
         }
         report.uses.iter_mut().for_each(|new| edge(&mut new.edge));
+        report.accesses.iter_mut().for_each(|access| edge(&mut access.edge));
         report.lapses.iter_mut().for_each(|lapse| edge(&mut lapse.edge));
         report.proofs.iter_mut().for_each(|proof| edge(&mut proof.edge));
         report.guarded.iter_mut().for_each(|guarded| number(&mut guarded.destination));

@@ -1,6 +1,7 @@
 //! The edge level: what each edge did before, and whether this window differs. It is spread over shards by the unordered
 //! pair of entities; nothing here looks beyond one edge but for the pools that [`Common`] brings.
 
+mod accesses;
 pub(crate) mod aging;
 mod amount;
 mod baseline;

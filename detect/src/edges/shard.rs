@@ -6,6 +6,7 @@ mod stored_4;
 
 pub(crate) use stored_4::EdgeShard4;
 
+use super::accesses::Accesses;
 use super::aging::{Worth, keep};
 use super::baseline::EdgeState;
 use super::beacon::WINDOW_CONTACTS_MAX;
@@ -67,6 +68,8 @@ pub struct EdgeShard {
     uses: Option<Uses>,
     /// How edges are protected; none where it is not judged.
     credentials: Option<Credentials>,
+    /// What edges access; none where it is not judged.
+    accesses: Option<Accesses>,
 }
 
 /// What the bounds of the state cost.
@@ -119,6 +122,7 @@ impl EdgeShard {
             speech: Speech::default(),
             uses: settings.protocol.is_enabled.then(Uses::default),
             credentials: settings.identity.is_enabled.then(Credentials::default),
+            accesses: settings.mediated.is_enabled.then(Accesses::default),
         }
     }
 
@@ -164,6 +168,9 @@ impl EdgeShard {
         }
         if self.credentials.is_some() && conversation.has_credential() {
             spoken.credential = self.speech.credential(conversation);
+        }
+        if let Some(accesses) = &mut self.accesses {
+            spoken.access = accesses.number(conversation);
         }
         spoken
     }
@@ -316,6 +323,9 @@ impl EdgeShard {
         if let Some(credentials) = &mut self.credentials {
             credentials.observe(number, spoken.credential, counts);
         }
+        if let Some(accesses) = &mut self.accesses {
+            accesses.observe(number, spoken.access, counts);
+        }
     }
 
     /// The first flow of an edge in the window.
@@ -412,6 +422,7 @@ impl EdgeShard {
         let mut digests = Digests::new(&self.network, self.top_max);
         let asked = self.uses.as_mut().map(|uses| uses.end_window(&self.speech)).unwrap_or_default();
         let protected = self.credentials.as_mut().map(|known| known.end_window(&self.speech)).unwrap_or_default();
+        let accessed = self.accesses.as_mut().map(Accesses::end_window).unwrap_or_default();
         for tally in &tallies {
             let place = tally.number as usize;
             self.places[place] = 0;
@@ -425,6 +436,7 @@ impl EdgeShard {
                 is_training: common.is_training,
             };
             if state.edge.port != Port::Unoriented {
+                accessed.tell(tally.number, state.edge, &mut digests);
                 if let Some(uses) = &mut self.uses {
                     let by = (&common.discoveries, &self.speech);
                     uses.close_edge(closing, tally.counts.protocol_num, &asked, by, &mut digests);

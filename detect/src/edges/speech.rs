@@ -20,21 +20,29 @@ pub(crate) struct Spoken {
     pub(crate) usage: u32,
     /// How it was protected and who proved to be who.
     pub(crate) credential: u32,
+    /// What was put into, or taken out of, something shared.
+    pub(crate) access: u32,
 }
 
-/// Bits of a use in [`Spoken::packed`].
-const USAGE_BITS: u32 = 20;
+/// Bits of each number in [`Spoken::packed`].
+const NUMBER_BITS: u32 = 20;
 
 impl Spoken {
-    /// Both as one number, zero if the flow says nothing.
+    /// All as one number, zero if the flow says nothing.
     pub(crate) fn packed(self) -> u64 {
-        u64::from(self.credential) << USAGE_BITS | u64::from(self.usage)
+        let Self { usage, credential, access } = self;
+        [access, credential, usage].iter().fold(0, |packed, &number| packed << NUMBER_BITS | u64::from(number))
     }
 
     /// Of such a number.
-    #[allow(clippy::cast_possible_truncation)] // Both have fewer than 2^20 values.
+    #[allow(clippy::cast_possible_truncation)] // Each has fewer than 2^20 values.
     pub(crate) const fn of_packed(packed: u64) -> Self {
-        Self { usage: (packed & ((1 << USAGE_BITS) - 1)) as u32, credential: (packed >> USAGE_BITS) as u32 }
+        const MASK: u64 = (1 << NUMBER_BITS) - 1;
+        Self {
+            usage: (packed & MASK) as u32,
+            credential: (packed >> NUMBER_BITS & MASK) as u32,
+            access: (packed >> (2 * NUMBER_BITS)) as u32,
+        }
     }
 }
 
@@ -190,10 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn both_numbers_fit_into_one() {
-        for spoken in
-            [Spoken::default(), Spoken { usage: 65_537, credential: 0 }, Spoken { usage: 3, credential: 65_537 }]
-        {
+    fn all_numbers_fit_into_one() {
+        for (usage, credential, access) in [(0, 0, 0), (65_537, 0, 9), (3, 65_537, 0), (1, 2, 65_537)] {
+            let spoken = Spoken { usage, credential, access };
             assert_eq!(Spoken::of_packed(spoken.packed()), spoken);
         }
         assert_eq!(Spoken::default().packed(), 0);

@@ -28,6 +28,8 @@ impl EntityLevel {
         self.rollouts.keep(&numbers);
         self.peers.keep(&numbers);
         self.chains.keep(&numbers);
+        self.mediated.keep(&numbers);
+        self.daily.keep(&numbers);
         self.floor.keep(&numbers);
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use tradewind_model::time::SECOND;
 
 /// A contact is a way in for so long, microseconds.
-const HORIZON: i64 = 1800 * SECOND;
+pub(super) const HORIZON: i64 = 1800 * SECOND;
 /// Hops beyond which evidence adds nothing to the count of stages.
 const HOPS_MAX: u32 = 4;
 /// An edge speaks of a chain only if it is suspicious itself: -ln p.
@@ -30,12 +30,33 @@ pub(crate) struct Hop {
 
 /// How an entity was reached.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Way {
-    time: i64,
+pub(super) struct Way {
+    pub(super) time: i64,
+    /// -ln p, summed over the hops.
     #[serde(with = "exact")]
-    evidence: f64,
-    hops: u32,
-    path: Vec<Hop>,
+    pub(super) evidence: f64,
+    /// How many events that evidence is of.
+    pub(super) hops: u32,
+    pub(super) path: Vec<Hop>,
+}
+
+/// A way through something that others wrote, as [`super::mediated`] knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mediated<'a> {
+    pub(super) way: &'a Way,
+    /// Whether the evidence of the edge that ends the chain counts, too: where the way is another's doing.
+    pub(super) is_joint: bool,
+}
+
+impl Way {
+    /// This way and one hop more.
+    pub(super) fn and(&self, hop: Hop) -> Vec<Hop> {
+        let mut path = self.path.clone();
+        path.push(hop);
+        let excess = path.len().saturating_sub(HOPS_MAX as usize);
+        path.drain(..excess);
+        path
+    }
 }
 
 /// Ways into entities.
@@ -92,20 +113,29 @@ impl Numbered for Chain {
 
 impl Chains {
     /// Takes a new edge in, in the order of time, and says what chain it ends, if any. Only an answered edge is a way in
-    /// for others.
-    pub(crate) fn follow(&mut self, edge: Edge, time: i64, evidence: f64, is_answered: bool) -> Option<Chain> {
-        let way = self.way_in(edge.source, time).filter(|_| evidence > 0.0);
+    /// for others. `mediated` is the way that its source was reached on through others' writing, if any.
+    pub(super) fn follow(
+        &mut self,
+        edge: Edge,
+        time: i64,
+        evidence: f64,
+        is_answered: bool,
+        mediated: Option<Mediated<'_>>,
+    ) -> Option<Chain> {
+        let direct = self.way_in(edge.source, time).map(|(carried, way)| {
+            let p_value = erlang_tail(way.hops.min(HOPS_MAX), carried);
+            (p_value, carried, way)
+        });
+        let mediated = mediated.map(|Mediated { way, is_joint }| {
+            let (stages, own) = if is_joint { (1, evidence) } else { (0, 0.0) };
+            (erlang_tail(way.hops.min(HOPS_MAX) + stages, way.evidence + own), way.evidence, way)
+        });
+        let ways = direct.into_iter().chain(mediated).filter(|_| evidence > 0.0);
         let own = Hop { edge, time };
-        let (next, chain) = match way {
-            Some((carried, way)) => {
-                let p_value = erlang_tail(way.hops.min(HOPS_MAX), carried);
-                let mut path = way.path.clone();
-                let chain = (evidence > EVIDENCE_MIN).then(|| Chain { p_value, path: path.clone() });
-                path.push(own);
-                if path.len() > HOPS_MAX as usize {
-                    path.remove(0);
-                }
-                (Way { time, evidence: evidence + carried, hops: way.hops + 1, path }, chain)
+        let (next, chain) = match ways.min_by(|one, other| one.0.total_cmp(&other.0)) {
+            Some((p_value, carried, way)) => {
+                let chain = (evidence > EVIDENCE_MIN).then(|| Chain { p_value, path: way.path.clone() });
+                (Way { time, evidence: evidence + carried, hops: way.hops + 1, path: way.and(own) }, chain)
             }
             None => (Way { time, evidence, hops: 1, path: vec![own] }, None),
         };
@@ -116,7 +146,7 @@ impl Chains {
     }
 
     /// The strongest way into an entity before a time, with its evidence after paying for the choice among all.
-    fn way_in(&self, entity: u32, time: i64) -> Option<(f64, &Way)> {
+    pub(super) fn way_in(&self, entity: u32, time: i64) -> Option<(f64, &Way)> {
         let is_open = |way: &&Way| way.time < time && time.saturating_sub(way.time) <= HORIZON;
         let ways = || self.0.get(&entity).into_iter().flatten().filter(is_open);
         let choices = (ways().count() as f64).ln();
@@ -153,7 +183,7 @@ mod tests {
         let mut last = None;
         for &(source, destination, second, evidence, is_answered) in edges {
             let edge = Edge { source, destination, port: Port::Number(22) };
-            last = chains.follow(edge, second * SECOND, evidence, is_answered);
+            last = chains.follow(edge, second * SECOND, evidence, is_answered, None);
         }
         match (last, expected) {
             (Some(chain), Some((hops, p_value))) => {

@@ -48,11 +48,17 @@ impl Curve {
     /// Rate of each bucket per window: (N_b + κ·rate_{b-1}) / (T_b + κ), where before the first stands 1. So an age that
     /// has hardly been seen borrows from the younger one.
     pub(crate) fn rates(&self, prior: f64) -> Rates {
-        let mut rate = 1.0;
+        self.rates_of(prior, 0.0)
+    }
+
+    /// As [`Self::rates`], but each age is credited with so many events at least from the younger one: max(κ·rate_{b-1}, m).
+    /// That none was ever seen does not say that there are none.
+    pub(crate) fn rates_of(&self, prior: f64, events_min: f64) -> Rates {
+        let mut rate = 1.0_f64;
         let pairs = self.events.iter().zip(&self.exposure);
         let mut rates = [0.0; BUCKETS];
         for (slot, (&events, &exposure)) in rates.iter_mut().zip(pairs) {
-            rate = (events as f64 + prior * rate) / (exposure as f64 + prior);
+            rate = (events as f64 + (prior * rate).max(events_min)) / (exposure as f64 + prior);
             *slot = rate;
         }
         Rates(rates)

@@ -4,6 +4,7 @@
 mod aging;
 mod chain;
 mod conclusion;
+mod daily;
 mod dark;
 mod destination;
 mod edge_scores;
@@ -12,6 +13,7 @@ mod flood;
 mod hazard;
 mod identities;
 mod inflow;
+mod mediated;
 mod notices;
 mod outlook;
 mod peers;
@@ -31,9 +33,11 @@ mod votes;
 mod withheld;
 
 pub(crate) use chain::{Chain, Hop};
+pub(crate) use daily::Daily;
 pub(crate) use dark::Judged as JudgedDark;
 pub(crate) use hazard::{Curve, Factor};
 pub(crate) use identities::{Downgrade, Mismatch};
+pub(crate) use mediated::Mediated;
 pub(crate) use slow_scan::Judged as JudgedPace;
 pub(crate) use view::View;
 
@@ -84,6 +88,10 @@ pub struct EntityLevel {
     rollouts: rollouts::Rollouts,
     /// What peers do.
     peers: peers::Peers,
+    /// Who writes what others read.
+    mediated: Mediated,
+    /// How much each entity moves on a usual day.
+    daily: Daily,
 }
 
 /// A birth with what it says.
@@ -203,6 +211,8 @@ impl EntityLevel {
             identities: identities::Identities::default(),
             rollouts: rollouts::Rollouts::default(),
             peers: peers::Peers::default(),
+            mediated: Mediated::default(),
+            daily: Daily::default(),
         }
     }
 
@@ -239,7 +249,8 @@ impl EntityLevel {
         let outlook = pending.take_outlook().unwrap_or_else(|| self.outlook(at));
         self.floor = pending.take_floor().unwrap_or_else(|| std::mem::take(&mut self.floor));
         let is_starting = self.is_starting(at);
-        let births = self.judge_births(&view, &outlook, is_starting);
+        let accessed = self.mediated.judge(&view, &self.settings.destination, is_silent);
+        let births = self.judge_births(&view, &outlook, &accessed, is_starting);
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
         let changed = self.changed_identities(&view, is_silent);
@@ -254,7 +265,8 @@ impl EntityLevel {
             day: view.day(),
             network: &self.network,
         };
-        let explainer = Explainer { network: &self.network, states: &self.states, window: &view };
+        let explainer =
+            Explainer { network: &self.network, states: &self.states, mediated: &self.mediated, window: &view };
         let mut floods: BTreeMap<u32, f64> = BTreeMap::new();
         let mut touched = Touched::new();
         let mut tested: Vec<(u32, Signals, Weighed)> = Vec::new();
@@ -310,8 +322,13 @@ impl EntityLevel {
             }
         }
         let is_told = |source, behaviour, subject: &str| pending.has_told(&(source, behaviour, subject.to_owned()));
-        let by =
-            Deciding { window: &view, network: &self.network, settings: &self.settings, decision: &mut self.decision };
+        let by = Deciding {
+            window: &view,
+            network: &self.network,
+            daily: &self.daily,
+            settings: &self.settings,
+            decision: &mut self.decision,
+        };
         let told = self.findings.decide(&touched, by, is_told);
         if is_silent {
             tested.clear();
@@ -321,16 +338,24 @@ impl EntityLevel {
         closed.feedback = self.feedback(&view, &births, &doubted, is_starting);
         closed.edges = edge_scores::of(&view, &births, &floods, &inflows, &self.network, &self.settings);
         self.uses.learn(&view, &doubted);
+        self.mediated.learn(&view, &accessed, &self.settings.destination, is_starting, &self.network);
         self.learn(&view, &births, &outlook, is_starting, at.is_training);
         let learning = Learning { is_starting, is_training: at.is_training, settings: &self.settings };
         self.states.learn_inflows(&view, &inflows, learning);
+        self.daily.learn(&view, self.network.entity_count());
         drop((view, outlook));
         self.age_out(at.index);
         closed
     }
 
     /// Judges births in the order of time, so that chains do.
-    fn judge_births(&mut self, view: &View, outlook: &Outlook, is_starting: bool) -> Vec<JudgedBirth> {
+    fn judge_births(
+        &mut self,
+        view: &View,
+        outlook: &Outlook,
+        accessed: &mediated::Judged,
+        is_starting: bool,
+    ) -> Vec<JudgedBirth> {
         let shares: Vec<f64> = view.births.iter().map(|birth| self.share_of_peers(birth.edge)).collect();
         let settings = &self.settings.destination;
         let mut judged: Vec<JudgedBirth> = view
@@ -345,14 +370,23 @@ impl EntityLevel {
             .collect();
         if is_starting || !settings.is_enabled {
             self.chains.clear();
+            self.mediated.clear();
             return judged;
         }
         let mut order: Vec<usize> = (0..judged.len()).collect();
         order.sort_by_key(|&place| judged[place].birth.counts.first);
+        let mut steps = accessed.steps.iter().peekable();
         for place in order {
             let (edge, time) = (judged[place].birth.edge, judged[place].birth.counts.first);
+            while let Some(step) = steps.next_if(|step| step.time <= time) {
+                self.mediated.follow(step, accessed, &view.accesses[step.place], &self.chains);
+            }
             let (evidence, is_answered) = (judged[place].evidence(), judged[place].is_answered());
-            judged[place].chain = self.chains.follow(edge, time, evidence, is_answered);
+            let mediated = self.mediated.way_into(edge.source, time);
+            judged[place].chain = self.chains.follow(edge, time, evidence, is_answered, mediated);
+        }
+        for step in steps {
+            self.mediated.follow(step, accessed, &view.accesses[step.place], &self.chains);
         }
         judged
     }
@@ -423,6 +457,7 @@ impl EntityLevel {
         self.pools.fade();
         let next = view.start.saturating_add(view.length);
         self.chains.expire(next);
+        self.mediated.expire(next);
         self.floor.expire(next);
         // What is expected in windows to come is another thing from now on.
         self.pending.values_mut().for_each(|pending| drop(pending.take_outlook()));

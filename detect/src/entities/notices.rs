@@ -73,6 +73,7 @@ impl EntityLevel {
         let known = pending::Known {
             states: &self.states,
             share,
+            mediated: &self.mediated,
             chains: before.clone().find_map(Pending::ways).unwrap_or(&self.chains),
             floor: before.find_map(Pending::floor).unwrap_or(&self.floor),
             outlook: &outlook,
@@ -102,7 +103,7 @@ impl EntityLevel {
             let others = self.pending.range(..=at.index).flat_map(|(_, pending)| pending.told());
             let others: Vec<Spender> = others.map(|entity| Spender::new(entity, self.network.kind(entity))).collect();
             let by = (&self.decision, others.as_slice());
-            self.findings.raise_at_once(&window, &self.network, unusual, &self.settings, by)?
+            self.findings.raise_at_once(&window, (&self.network, &self.daily), unusual, &self.settings, by)?
         };
         self.pending.entry(at.index).or_default().tell(topic, finding.finding_id.clone());
         Some(finding)

@@ -10,7 +10,7 @@ use super::outlook::{Marked, Outlook};
 use super::scan::{self, Floor};
 use super::states::EntityStates;
 use super::unit::{combined, families};
-use super::{JudgedBirth, View, destination};
+use super::{JudgedBirth, Mediated, View, destination};
 use crate::decision::{Decision, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{OpenFindings, Unusual};
@@ -60,6 +60,8 @@ pub(super) struct Known<'a> {
     pub(super) share: f64,
     /// As they stood before the window.
     pub(super) chains: &'a Chains,
+    /// As it stood at the last close.
+    pub(super) mediated: &'a Mediated,
     /// As it stood before the window.
     pub(super) floor: &'a Floor,
     pub(super) outlook: &'a Outlook,
@@ -174,7 +176,8 @@ impl Pending {
         let earlier = births.iter().position(|known| known.birth.edge == edge);
         if judged.is_answered() {
             let ways = self.ways.get_or_insert_with(|| known.chains.clone());
-            judged.chain = ways.follow(edge, birth.counts.first, judged.evidence(), true);
+            let mediated = known.mediated.way_into(edge.source, birth.counts.first);
+            judged.chain = ways.follow(edge, birth.counts.first, judged.evidence(), true, mediated);
         }
         match earlier {
             Some(place) => births[place] = judged,
@@ -213,6 +216,7 @@ impl Pending {
             lines.extend(judged.iter().map(|birth| explainer.searched(birth, births)));
         } else {
             lines.extend(strongest.map(|(birth, chain)| explainer.chain(birth, chain)));
+            lines.extend(strongest.iter().flat_map(|(birth, chain)| explainer.accesses(birth, chain)));
             lines.extend(judged.iter().map(|birth| explainer.birth(birth)));
         }
         lines.truncate(settings.observations_max);
@@ -260,6 +264,6 @@ impl Pending {
 
 impl<'a> Known<'a> {
     fn explainer(self) -> Explainer<'a> {
-        Explainer { network: self.network, states: self.states, window: self.window }
+        Explainer { network: self.network, states: self.states, mediated: self.mediated, window: self.window }
     }
 }

@@ -87,6 +87,8 @@ impl EntityLevel {
             identities,
             rollouts,
             peers,
+            mediated,
+            daily,
         } = self;
         writer.add("entities.network", 1, network);
         writer.add("entities.states", 1, states);
@@ -101,6 +103,8 @@ impl EntityLevel {
         writer.add("entities.identities", 1, identities);
         writer.add("entities.rollouts", 1, rollouts);
         writer.add("entities.peers", 1, peers);
+        writer.add("entities.mediated", 1, mediated);
+        writer.add("entities.daily", 1, daily);
     }
 
     /// The level of a snapshot, under these settings.
@@ -124,6 +128,8 @@ impl EntityLevel {
         level.identities = snapshot.take("entities.identities", &[(1, decode)])?.unwrap_or_default();
         level.rollouts = snapshot.take("entities.rollouts", &[(1, decode)])?.unwrap_or_default();
         level.peers = snapshot.take("entities.peers", &[(1, decode)])?.unwrap_or_default();
+        level.mediated = snapshot.take("entities.mediated", &[(1, decode)])?.unwrap_or_default();
+        level.daily = snapshot.take("entities.daily", &[(1, decode)])?.unwrap_or_default();
         level.checked()
     }
 

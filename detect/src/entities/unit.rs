@@ -285,7 +285,9 @@ impl Unit {
             DetectorName::Chain => {
                 let chained = births.iter().filter_map(|birth| Some((birth, birth.chain.as_ref()?)));
                 let strongest = chained.min_by(|(_, one), (_, other)| one.p_value.total_cmp(&other.p_value));
-                strongest.map(|(birth, chain)| explainer.chain(birth, chain)).into_iter().collect()
+                let Some((birth, chain)) = strongest else { return Vec::new() };
+                let accesses = explainer.accesses(birth, chain);
+                std::iter::once(explainer.chain(birth, chain)).chain(accesses).collect()
             }
             // A flood has no edge of its own: those that grew most are its evidence, else its new ones.
             DetectorName::Flood if !digest.tests[VOLUME].top.is_empty() => {

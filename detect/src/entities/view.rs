@@ -3,7 +3,7 @@
 
 use crate::network::{Edge, Network};
 use crate::report::{
-    Birth, Breach, DetectorName, Discoveries, EdgeSignal, Guarded, Inflow, Lapse, NewUse, Pools, Proof, Report,
+    Access, Birth, Breach, DetectorName, Discoveries, EdgeSignal, Guarded, Inflow, Lapse, NewUse, Pools, Proof, Report,
     SourceDigest,
 };
 use foldhash::fast::FixedState;
@@ -48,6 +48,8 @@ pub(crate) struct View {
     /// By destination, port and source.
     pub(crate) lapses: Vec<Lapse>,
     pub(crate) guarded: Vec<Guarded>,
+    /// By mediator, resource, way and source.
+    pub(crate) accesses: Vec<Access>,
 }
 
 impl View {
@@ -74,6 +76,7 @@ impl View {
             proofs: Vec::new(),
             lapses: Vec::new(),
             guarded: Vec::new(),
+            accesses: Vec::new(),
         }
     }
 
@@ -123,6 +126,8 @@ impl View {
             self.lapses.extend(report.lapses.into_iter().map(|lapse| Lapse { edge: edge(lapse.edge), ..lapse }));
             let guarded = report.guarded.into_iter();
             self.guarded.extend(guarded.map(|known| Guarded { destination: number(known.destination), ..known }));
+            let accesses = report.accesses.into_iter();
+            self.accesses.extend(accesses.map(|access| Access { edge: edge(access.edge), ..access }));
             self.discoveries.merge(&report.discoveries);
             self.pools.merge(&report.pools);
         }
@@ -169,6 +174,12 @@ impl View {
             }
             is_same
         });
+        self.accesses.sort_by(|one, other| {
+            let mediator = |access: &Access| network.name(access.edge.destination);
+            let resource = mediator(one).cmp(mediator(other)).then_with(|| one.resource.cmp(&other.resource));
+            let way = resource.then(one.is_write.cmp(&other.is_write));
+            way.then_with(|| network.compare(&one.edge, &other.edge))
+        });
         self.lapses.sort_by(|one, other| {
             let service = |lapse: &Lapse| (network.name(lapse.edge.destination), lapse.edge.port);
             service(one).cmp(&service(other)).then_with(|| network.compare(&one.edge, &other.edge))
@@ -188,6 +199,7 @@ impl SourceDigest {
         self.opened = self.opened.saturating_add(other.opened);
         self.denied = self.denied.saturating_add(other.denied);
         self.failed = self.failed.saturating_add(other.failed);
+        self.bytes = self.bytes.saturating_add(other.bytes);
         self.is_oriented |= other.is_oriented;
         for (mine, others) in self.tests.iter_mut().zip(other.tests) {
             mine.sum.merge(others.sum);

@@ -3,7 +3,7 @@
 
 use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
 use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict};
-use crate::entities::View;
+use crate::entities::{Daily, View};
 use crate::network::{Edge, Network};
 use crate::report::DetectorName;
 use crate::settings::Settings;
@@ -19,6 +19,7 @@ const PERSISTS: i64 = 3 * DAY;
 pub(crate) struct Deciding<'a> {
     pub(crate) window: &'a View,
     pub(crate) network: &'a Network,
+    pub(crate) daily: &'a Daily,
     pub(crate) settings: &'a Settings,
     pub(crate) decision: &'a mut Decision,
 }
@@ -30,7 +31,7 @@ impl OpenFindings {
     pub(crate) fn raise_at_once(
         &self,
         window: &View,
-        network: &Network,
+        (network, daily): (&Network, &Daily),
         unusual: Unusual,
         settings: &Settings,
         (decision, others): (&Decision, &[Spender]),
@@ -42,14 +43,14 @@ impl OpenFindings {
         let source = unusual.source;
         let mut open = Open::new(window, &unusual);
         open.raise(window, unusual, &[], settings);
-        let severity = open.severity(network);
+        let severity = open.severity(network, daily);
         if severity < settings.severity_min {
             return None;
         }
         let verdict =
             open.with_case(network, source, severity, |case| decision.consider(case, Some(others), &settings.decision));
         open.overruled = verdict.overruled;
-        (verdict.standing == Standing::Told).then(|| open.told(network, source))
+        (verdict.standing == Standing::Told).then(|| open.told(network, daily, source))
     }
 
     /// Decides which of the findings that a window touched are told: first those that were told at once, in the order of
@@ -60,12 +61,12 @@ impl OpenFindings {
         by: Deciding<'_>,
         is_told: impl Fn(u32, DetectorName, &str) -> bool,
     ) -> Vec<(Finding, Topic)> {
-        let Deciding { window, network, settings, decision } = by;
+        let Deciding { window, network, daily, settings, decision } = by;
         let end = window.start.saturating_add(window.length);
         let mut cases = Vec::new();
         for &(source, place) in touched {
             let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
-            let severity = open.severity(network);
+            let severity = open.severity(network, daily);
             if !matches!(open.standing, Standing::Told | Standing::Dismissed) && severity >= settings.severity_min {
                 let at_once = is_told(source, open.behaviour, &open.subject);
                 cases.push((!at_once, if at_once { open.decided } else { end }, open.ratio, source, place, severity));
@@ -97,8 +98,8 @@ impl OpenFindings {
         let mut findings = Vec::new();
         for &(source, place) in touched {
             let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
-            if open.standing == Standing::Told && open.severity(network) >= settings.severity_min {
-                findings.push((open.told(network, source), open.topic(source)));
+            if open.standing == Standing::Told && open.severity(network, daily) >= settings.severity_min {
+                findings.push((open.told(network, daily, source), open.topic(source)));
             }
         }
         findings
@@ -190,8 +191,8 @@ impl Open {
     }
 
     /// The finding as a person is told it.
-    fn told(&self, network: &Network, source: u32) -> Finding {
-        let mut finding = self.finding(network, source);
+    fn told(&self, network: &Network, daily: &Daily, source: u32) -> Finding {
+        let mut finding = self.finding(network, daily, source);
         if let Some(name) = &self.overruled {
             let note =
                 format!("suppression {name} covers it, but chains and breaches of the policy are told nevertheless");

@@ -132,3 +132,16 @@ pub struct Guarded {
     /// Edges.
     pub edges: u64,
 }
+
+/// Answered flows of an edge that put data into one resource, or took it out, in a window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Access {
+    /// The edge: its destination keeps the resource.
+    pub edge: Edge,
+    /// Whether data went to the resource.
+    pub is_write: bool,
+    /// The resource, as the shards write it.
+    pub resource: String,
+    /// The flows.
+    pub counts: EdgeCounts,
+}

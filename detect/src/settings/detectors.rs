@@ -64,6 +64,20 @@ impl Default for RolloutSettings {
     }
 }
 
+/// Settings of what chains go through: topics, tables, shares and the like that one entity writes and another reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MediatedSettings {
+    /// Whether chains go through them. Default true.
+    pub is_enabled: bool,
+}
+
+impl Default for MediatedSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
 impl Default for ExfiltrationSettings {
     fn default() -> Self {
         Self { is_enabled: true }

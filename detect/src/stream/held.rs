@@ -276,7 +276,7 @@ mod tests {
             };
             let mut held = Held::default();
             let rule = ["", "shop/rule"].get(usize::try_from(place).unwrap_or_default()).copied();
-            let spoken = Spoken { usage: 3, credential: u32::try_from(place).unwrap_or_default() };
+            let spoken = Spoken { usage: 3, credential: u32::try_from(place).unwrap_or_default(), access: 5 };
             assert_eq!(held.hold(3, (9, kinds), (&counts, spoken), rule), rule.is_some());
             assert!(!held.hold(3, (9, kinds), (&counts, spoken), rule));
             let flows = held.take(3);

@@ -10,6 +10,7 @@ mod hostile;
 mod kept;
 mod long_view;
 mod peers;
+mod mediated;
 mod policy;
 mod sharding;
 mod simulation;

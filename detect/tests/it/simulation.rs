@@ -178,6 +178,14 @@ pub(crate) fn converse(flows: &mut [Flow], random: &mut Random) {
             encryption: Some(if window == 33 && flow.src == "service/s8" { "none" } else { "mtls" }),
             ..Conversation::default()
         };
+        if flow.dst == "service/s3" {
+            let (operation, resource) =
+                [("produce", "orders"), ("fetch", "orders"), ("fetch", "mail"), ("produce", "mail")][random.below(4)];
+            let is_odd = window > 25 && random.below(40) == 0;
+            flow.conversation.app_protocol = Some("kafka");
+            flow.conversation.operation = Some(operation);
+            flow.conversation.resource = Some(if is_odd { "payments" } else { resource });
+        }
         flow.protocol = if window == 28 && flow.src == "service/s2" && random.below(9) == 0 { 17 } else { 6 };
     }
 }

@@ -2,6 +2,7 @@
 //! given.
 
 use super::{Bounds, EdgeShard};
+use crate::edges::accesses::Accesses;
 use crate::edges::baseline::EdgeState;
 use crate::edges::cold::ColdEdges;
 use crate::edges::contacts::Contacts;
@@ -43,6 +44,7 @@ pub(super) struct Stored {
     pub(super) speech: Speech,
     pub(super) uses: Option<Uses>,
     pub(super) credentials: Option<Credentials>,
+    pub(super) accesses: Option<Accesses>,
     pub(super) long_view: StoredLongView,
 }
 
@@ -69,6 +71,7 @@ impl EdgeShard {
             speech,
             uses,
             credentials,
+            accesses,
         } = self;
         writer.add("edges", 1, &(network, states, cold, origin, bounds));
         writer.add("edges.window", 1, &(tallies, contacts, breaches, breaches_of));
@@ -78,6 +81,9 @@ impl EdgeShard {
         }
         if let Some(credentials) = credentials {
             writer.add("edges.credentials", 1, credentials);
+        }
+        if let Some(accesses) = accesses {
+            writer.add("edges.accesses", 1, accesses);
         }
         writer.add("edges.long_view", 1, &long_view.stored());
     }
@@ -93,6 +99,7 @@ impl EdgeShard {
             speech: snapshot.take("edges.speech", &[(1, decode)])?.unwrap_or_default(),
             uses: snapshot.take_if(settings.protocol.is_enabled, "edges.uses", &[(1, decode)])?,
             credentials: snapshot.take_if(settings.identity.is_enabled, "edges.credentials", &[(1, decode)])?,
+            accesses: snapshot.take_if(settings.mediated.is_enabled, "edges.accesses", &[(1, decode)])?,
             long_view: snapshot.take("edges.long_view", &[(1, decode)])?.unwrap_or_default(),
         };
         Self::of_stored(stored, settings)
@@ -101,7 +108,7 @@ impl EdgeShard {
     /// # Errors
     /// Numbers in it do not fit together.
     pub(super) fn of_stored(stored: Stored, settings: &Settings) -> Result<Self, SnapshotError> {
-        let Stored { edges, open, speech, uses, credentials, long_view } = stored;
+        let Stored { edges, open, speech, uses, credentials, accesses, long_view } = stored;
         let Edges { network, states, cold, origin, bounds } = edges;
         let OpenWindow { tallies, contacts, breaches, breaches_of } = open;
         let mut places = vec![0; states.len()];
@@ -138,6 +145,7 @@ impl EdgeShard {
             speech,
             uses: settings.protocol.is_enabled.then(|| uses.unwrap_or_default()),
             credentials: settings.identity.is_enabled.then(|| credentials.unwrap_or_default()),
+            accesses: settings.mediated.is_enabled.then(|| accesses.unwrap_or_default()),
             ..Self::new(settings, settings.edges_max)
         })
     }

@@ -79,6 +79,7 @@ impl EdgeShard4 {
             speech: self.speech,
             uses: self.uses,
             credentials: self.credentials,
+            accesses: None,
             long_view: ((watch.edges, watch.parts, watch.open), days),
         };
         EdgeShard::of_stored(stored, settings)

@@ -48,6 +48,10 @@ const QUEUE: [Asked; 6] = [
     ("Produce", "tasks"),
     ("Fetch", "tasks"),
 ];
+/// Topics that agents take their work from, each shared by several of them and written by several services.
+const INBOXES: [&str; 3] = ["tasks.research", "tasks.support", "tasks.finance"];
+/// What agents write to the queue.
+const ANSWERS: [Asked; 2] = [("Produce", "results"), ("Produce", "audit")];
 /// Uses of one client of a service, at most.
 const USES_MAX: u64 = 4;
 /// One flow in so many is something its client hardly ever asks.
@@ -79,7 +83,17 @@ impl Scenario {
         // The first of a client's uses is half of its requests, the second a quarter, ...
         let place = u64::from(draw.trailing_zeros()) % (1 + pair % USES_MAX);
         let usual = pick(table, mix(pair ^ place));
+        let usual = match (self.role(flow.source), self.role(flow.destination)) {
+            (Role::Agent, Role::Queue) if draw >> 16 & 1 == 0 => ("Fetch", self.inbox(flow.source)),
+            (Role::Agent, Role::Queue) => pick(&ANSWERS, mix(pair ^ place)),
+            // Several services give agents their work.
+            (Role::Backend | Role::Frontend, Role::Queue) if place <= 1 => {
+                ("Produce", INBOXES[usize::try_from(((pair >> 8) + place) % 3).unwrap_or_default()])
+            }
+            _ => usual,
+        };
         let (operation, resource) = match flow.label {
+            Label::Attack { kind: AttackKind::AgentQueue, episode } => self.agent_queue(flow, episode).unwrap_or(usual),
             Label::Attack { kind, .. } => attack(kind).unwrap_or(usual),
             Label::Benign(BenignKind::Feature) => ("POST", "/feature"),
             _ if draw >> 32 & 0xffff_ffff < u64::from(u32::MAX) / RARE => pick(table, draw >> 8),
@@ -89,11 +103,30 @@ impl Scenario {
     }
 }
 
+impl Scenario {
+    /// The topic that an agent takes its work from.
+    fn inbox(&self, agent: u16) -> &'static str {
+        INBOXES[usize::try_from(mix(self.seed ^ u64::from(agent)) % 3).unwrap_or_default()]
+    }
+
+    /// What the agents of an episode ask: the first writes what the other one reads as it always does, and this one then asks
+    /// for what it was told; none where it asks what is usual.
+    fn agent_queue(&self, flow: &Flow, episode: u16) -> Option<Asked> {
+        let actors = &self.episodes.get(usize::from(episode))?.actors;
+        let inbox = self.inbox(*actors.get(1)?);
+        match (self.role(flow.destination), actors.first() == Some(&flow.source)) {
+            (Role::Queue, true) => Some(("Produce", inbox)),
+            (Role::Queue, false) => Some(("Fetch", inbox)),
+            (Role::Payment, _) => Some(("POST", "/transfers")),
+            _ => None,
+        }
+    }
+}
+
 /// What an attacker asks; none where it poses as what it took over.
 const fn attack(kind: AttackKind) -> Option<Asked> {
     match kind {
         AttackKind::AgentPayment => Some(("POST", "/transfers")),
-        AttackKind::AgentQueue => Some(("Produce", "payments.commands")),
         AttackKind::AgentData | AttackKind::DatabaseAccess | AttackKind::Hoarding => Some(("COPY", "customers")),
         AttackKind::QueueTap => Some(("Fetch", "payments.commands")),
         AttackKind::BruteForce => Some(("LOGIN", "postgres")),

@@ -46,6 +46,32 @@ fn clients_ask_a_few_things_again_and_again() {
     assert!(by_edge.len() > 30, "{}", by_edge.len());
 }
 
+/// The broker's topics by who writes and who reads them, and the attack through one of them.
+#[test]
+fn agents_share_topics_and_one_is_used_against_another() {
+    let (scenario, flows) = made(5, 16, Some(1));
+    let mut ordinary: BTreeMap<(u16, &str), [BTreeSet<u16>; 2]> = BTreeMap::new();
+    let mut attack: Vec<(u16, Request)> = Vec::new();
+    for (flow, request) in flows.iter().filter_map(|flow| Some((flow, scenario.request(flow)?))) {
+        if let Label::Attack { kind: AttackKind::AgentQueue, .. } = flow.label {
+            attack.push((flow.source, request));
+        } else if request.app_protocol == "kafka" && flow.label == Label::Ordinary {
+            let parties = ordinary.entry((flow.destination, request.resource)).or_default();
+            parties[usize::from(request.operation == "Fetch")].insert(flow.source);
+        }
+    }
+    let shared = ordinary.values().filter(|[writers, readers]| writers.len() > 1 && readers.len() > 1).count();
+    assert!(shared >= 4, "{ordinary:?}");
+    let (first, written) = attack[0];
+    let (second, read) =
+        *attack.iter().find(|(source, request)| *source != first && request.operation == "Fetch").unwrap();
+    assert_eq!((written.operation, written.resource), ("Produce", read.resource));
+    let of_topic: Vec<_> = ordinary.iter().filter(|((_, topic), _)| *topic == read.resource).collect();
+    assert!(of_topic.iter().any(|(_, [_, readers])| readers.contains(&second)), "{of_topic:?}");
+    assert!(of_topic.iter().all(|(_, [writers, _])| !writers.contains(&first)), "{of_topic:?}");
+    assert!(attack.iter().any(|(source, request)| *source == second && request.app_protocol != "kafka"));
+}
+
 #[test]
 fn days_have_a_rhythm() {
     let (scenario, flows) = made(7, 7, None);
