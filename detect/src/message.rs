@@ -224,6 +224,11 @@ impl Open {
         matches!(self.subject.as_str(), identity::CLIENTS_PLAIN | identity::CLIENTS_ONE_SIDED)
     }
 
+    /// The id of the finding about this entity.
+    pub(crate) fn finding_id(&self, network: &Network, source: u32) -> String {
+        finding_id(network.name(source), self.behaviour.as_str(), &self.subject, self.first_window)
+    }
+
     /// The finding as it stands.
     pub(crate) fn finding(&self, network: &Network, source: u32) -> Finding {
         let entity = network.name(source);
@@ -252,7 +257,7 @@ impl Open {
             _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
         };
         Finding {
-            finding_id: finding_id(entity, self.behaviour.as_str(), &self.subject, self.first_window),
+            finding_id: self.finding_id(network, source),
             time: self.decided,
             first_seen: self.first_window,
             last_seen: self.last_seen,

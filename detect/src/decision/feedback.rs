@@ -1,6 +1,7 @@
 //! What people say of findings: accepted, dismissed, suppressed. Each holds from a
 //! time of events on, which [`super::schedule`] waits for.
 
+use crate::report::DetectorName;
 use serde::{Deserialize, Serialize};
 
 /// One word of a person, or of a file that was reviewed.
@@ -24,6 +25,24 @@ pub enum Control {
         /// Its name.
         name: String,
     },
+    /// Takes back what was accepted or dismissed: it is decided about again as though nobody had said anything. What was
+    /// learnt meanwhile stays learnt: a contact that is known by now is not new again.
+    Revoke {
+        /// The finding.
+        finding_id: String,
+    },
+}
+
+impl Control {
+    /// The finding whose acceptance or dismissal it takes back.
+    pub(crate) fn revoked(&self) -> Option<&str> {
+        if let Self::Revoke { finding_id } = self { Some(finding_id) } else { None }
+    }
+
+    /// Whether it accepts or dismisses this finding.
+    pub(crate) fn settles(&self, finding: &str) -> bool {
+        matches!(self, Self::Accept { finding_id } | Self::Dismiss { finding_id } if finding_id == finding)
+    }
 }
 
 /// Tell nothing of a scope.
@@ -46,6 +65,12 @@ pub struct Suppression {
     pub behaviour: Option<String>,
     /// Until when, event time, microseconds UTC.
     pub until: i64,
+}
+
+/// Whether it is neither to be hidden nor ever a habit: whoever moves through the network or breaks a rule is not to be hidden
+/// by what was said of something else.
+pub(crate) const fn is_grave(behaviour: DetectorName) -> bool {
+    matches!(behaviour, DetectorName::Chain | DetectorName::Policy)
 }
 
 /// What a finding is about, for suppressions.

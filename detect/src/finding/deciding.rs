@@ -2,7 +2,7 @@
 //! what was decided. What is strong enough is [`crate::decision`]'s to say.
 
 use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
-use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict};
+use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict, is_grave};
 use crate::entities::View;
 use crate::network::{Edge, Network};
 use crate::report::DetectorName;
@@ -66,7 +66,7 @@ impl OpenFindings {
         for &(source, place) in touched {
             let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
             let severity = open.severity(network);
-            if !matches!(open.standing, Standing::Told | Standing::Dismissed) && severity >= settings.severity_min {
+            if !open.standing.is_settled() && severity >= settings.severity_min {
                 let at_once = is_told(source, open.behaviour, &open.subject);
                 cases.push((!at_once, if at_once { open.decided } else { end }, open.ratio, source, place, severity));
             }
@@ -132,12 +132,27 @@ impl OpenFindings {
 
     /// A person accepted it: it is usual, and told no more.
     pub(crate) fn accept(&mut self, topic: &Topic) {
-        self.settle(topic, &Standing::Habit);
+        self.settle(topic, if is_grave(topic.behaviour) { &Standing::Accepted } else { &Standing::Habit });
     }
 
     /// A person looked at it: it is told no more.
     pub(crate) fn dismiss(&mut self, topic: &Topic) {
         self.settle(topic, &Standing::Dismissed);
+    }
+
+    /// A person takes back what was said of this finding: while it goes on it is told again, and what is open of its kind by
+    /// now is decided about anew.
+    pub(crate) fn revoke(&mut self, topic: &Topic, finding_id: &str, network: &Network) {
+        let all = self.open.get_mut(&topic.entity).into_iter().flatten();
+        let settled = all.filter(|open| {
+            open.behaviour == topic.behaviour
+                && open.subject == topic.subject
+                && matches!(open.standing, Standing::Habit | Standing::Dismissed | Standing::Accepted)
+        });
+        for open in settled {
+            let is_itself = open.finding_id(network, topic.entity) == finding_id;
+            open.standing = if is_itself { Standing::Told } else { Standing::Candidate };
+        }
     }
 
     fn settle(&mut self, topic: &Topic, standing: &Standing) {
