@@ -3,6 +3,7 @@
 
 use crate::report::DetectorName;
 use serde::{Deserialize, Serialize};
+use tradewind_model::Finding;
 
 /// One word of a person, or of a file that was reviewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,17 @@ pub(crate) struct About<'a> {
 }
 
 impl Suppression {
+    /// Whether it is about all that the finding shows. Whether the finding is told nevertheless is another question: chains and
+    /// breaches of the policy are.
+    #[must_use]
+    pub fn covers_finding(&self, finding: &Finding) -> bool {
+        let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
+        let reached: Vec<(&str, Option<u16>)> =
+            finding.observations.iter().map(|seen| (seen.dst_entity.as_str(), port(seen.dst_port))).collect();
+        let about = About { entity: &finding.entity, behaviour: &finding.behaviour, reached: &reached };
+        self.covers(about, finding.time)
+    }
+
     /// Whether it is about all of this: a finding of which only a part lies in the scope is told.
     pub(crate) fn covers(&self, about: About<'_>, time: i64) -> bool {
         let is_any_or = |wanted: &Option<String>, word: &str| wanted.as_deref().is_none_or(|wanted| wanted == word);

@@ -9,6 +9,7 @@ use crate::commands::detect::replay;
 use crate::commands::detect::span::Span;
 use crate::context::Context;
 use crate::failure::FindingDiffers;
+use crate::feedback;
 use crate::findings::{self, Stored, WITHDRAWN, origin, short_id};
 use crate::output::{check_summary, counted};
 use clap::Args;
@@ -81,7 +82,7 @@ async fn verify(id: &str, context: &Context) -> anyhow::Result<Report> {
     let stored = findings::find(&lake, id).await?;
     let settings = origin::settings(&stored.finding, &stored.provenance)?;
     let flows = Flows::of(&lake, &stored).await?;
-    let mut controls = lake.controls().await?.rows;
+    let mut controls = feedback::all(&lake).await?;
     controls.retain(|row| row.recorded_time <= stored.recorded_time);
     let (findings, judged) = again(&flows, &stored, (settings, &controls), context.shows_progress()).await?;
     let mut report = Report {
