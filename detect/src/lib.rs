@@ -30,6 +30,7 @@ mod explain;
 mod finding;
 mod identity;
 mod message;
+mod particulars;
 mod sorted;
 mod texts;
 mod usage;

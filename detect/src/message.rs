@@ -7,6 +7,7 @@ use crate::explain::Explanation;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
 use crate::identity;
 use crate::network::{Edge, Network, Port};
+use crate::particulars::{Particular, principals, uses_of};
 use crate::report::DetectorName;
 use crate::wording;
 use tradewind_model::entity::EntityKind;
@@ -229,8 +230,36 @@ impl Open {
         finding_id(network.name(source), self.behaviour.as_str(), &self.subject, self.first_window)
     }
 
-    /// The finding as it stands.
-    pub(crate) fn finding(&self, network: &Network, source: u32) -> Finding {
+    /// The SQL that shows its flows.
+    fn evidence_query(&self, lead: &Line, network: &Network, entity: &str, particulars: &[Particular]) -> String {
+        let evidence = |edge: &Edge| EvidenceEdge {
+            dst_entity: network.name(edge.destination),
+            port: edge.port,
+            uses: uses_of(particulars, *edge),
+        };
+        let listed: Vec<EvidenceEdge<'_>> =
+            if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
+        let (from, to) = (self.first_window, self.last_seen);
+        let of_edges = || evidence::query(network.name(lead.edge.source), from, to, &listed);
+        match self.behaviour {
+            DetectorName::Inflow => evidence::query_to(entity, from, to),
+            DetectorName::Policy if self.subject != NO_POLICY => {
+                evidence::query_of_breaches(entity, self.subject.strip_prefix(RULE_SUBJECT), from, to)
+            }
+            DetectorName::Identity if self.subject == identity::PRINCIPAL => match principals(particulars).as_slice() {
+                [] => of_edges(),
+                principals => evidence::query_of_principals(entity, principals, from, to),
+            },
+            DetectorName::Identity if self.is_about_clients() => {
+                evidence::unprotected(&evidence::query_to(entity, from, to))
+            }
+            DetectorName::Identity => evidence::unprotected(&of_edges()),
+            _ => of_edges(),
+        }
+    }
+
+    /// The finding as it stands, with what is known of it beyond its edges.
+    pub(crate) fn finding(&self, network: &Network, source: u32, particulars: &[Particular]) -> Finding {
         let entity = network.name(source);
         let lead = self.lines.first().expect("a finding is made of at least one edge");
         let observation = |line: &Line| Observation {
@@ -241,20 +270,6 @@ impl Open {
             observed: format!("{}{}", line.explanation.observed, line.explanation.remark),
             expected: line.explanation.expected.clone(),
             p_value: line.p_value,
-        };
-        let evidence = |edge: &Edge| EvidenceEdge { dst_entity: network.name(edge.destination), port: edge.port };
-        let listed: Vec<EvidenceEdge<'_>> =
-            if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
-        let evidence_query = match self.behaviour {
-            DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
-            DetectorName::Policy if self.subject != NO_POLICY => {
-                let rule = self.subject.strip_prefix(RULE_SUBJECT);
-                evidence::query_of_breaches(entity, rule, self.first_window, self.last_seen)
-            }
-            DetectorName::Identity if self.is_about_clients() => {
-                evidence::query_to(entity, self.first_window, self.last_seen)
-            }
-            _ => evidence::query(network.name(lead.edge.source), self.first_window, self.last_seen, &listed),
         };
         Finding {
             finding_id: self.finding_id(network, source),
@@ -275,7 +290,7 @@ impl Open {
             risk_score: self.risk_score,
             technique: self.technique().to_owned(),
             uncertain: self.uncertain(network),
-            evidence_query,
+            evidence_query: self.evidence_query(lead, network, entity, particulars),
             observations: self.lines.iter().map(observation).collect(),
             detector_version: DETECTOR_VERSION,
         }

@@ -39,6 +39,7 @@ use crate::decision::{Decision, Incident, Spender, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{Deciding, OpenFindings, Touched};
 use crate::network::{Edge, Network};
+use crate::particulars::Particulars;
 use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Pools, Report};
 use crate::settings::Settings;
 use chain::Chains;
@@ -76,6 +77,8 @@ pub struct EntityLevel {
     uses: uses::Uses,
     /// Who proves what.
     identities: identities::Identities,
+    /// What open findings are about beyond their edges.
+    particulars: Particulars,
 }
 
 /// A birth with what it says.
@@ -193,6 +196,7 @@ impl EntityLevel {
             accepted: Vec::new(),
             uses: uses::Uses::default(),
             identities: identities::Identities::default(),
+            particulars: Particulars::default(),
         }
     }
 
@@ -229,7 +233,7 @@ impl EntityLevel {
         let births = self.judge_births(&view, &outlook, is_starting);
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
-        let changed = self.changed_identities(&view, is_silent);
+        let (changed, proved) = self.changed_identities(&view, is_silent);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -297,8 +301,14 @@ impl EntityLevel {
             }
         }
         let is_told = |source, behaviour, subject: &str| pending.has_told(&(source, behaviour, subject.to_owned()));
-        let by =
-            Deciding { window: &view, network: &self.network, settings: &self.settings, decision: &mut self.decision };
+        self.particulars.take(&view, (&self.findings, &touched), &proved, &self.network);
+        let by = Deciding {
+            window: &view,
+            network: &self.network,
+            settings: &self.settings,
+            decision: &mut self.decision,
+            particulars: &self.particulars,
+        };
         let told = self.findings.decide(&touched, by, is_told);
         if is_silent {
             tested.clear();

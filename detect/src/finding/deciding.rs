@@ -5,6 +5,7 @@ use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
 use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict, is_grave};
 use crate::entities::View;
 use crate::network::{Edge, Network};
+use crate::particulars::Particulars;
 use crate::report::DetectorName;
 use crate::settings::Settings;
 use std::collections::BTreeSet;
@@ -21,6 +22,7 @@ pub(crate) struct Deciding<'a> {
     pub(crate) network: &'a Network,
     pub(crate) settings: &'a Settings,
     pub(crate) decision: &'a mut Decision,
+    pub(crate) particulars: &'a Particulars,
 }
 
 impl OpenFindings {
@@ -49,7 +51,7 @@ impl OpenFindings {
         let verdict =
             open.with_case(network, source, severity, |case| decision.consider(case, Some(others), &settings.decision));
         open.overruled = verdict.overruled;
-        (verdict.standing == Standing::Told).then(|| open.told(network, source))
+        (verdict.standing == Standing::Told).then(|| open.told(network, source, &Particulars::default()))
     }
 
     /// Decides which of the findings that a window touched are told: first those that were told at once, in the order of
@@ -60,7 +62,7 @@ impl OpenFindings {
         by: Deciding<'_>,
         is_told: impl Fn(u32, DetectorName, &str) -> bool,
     ) -> Vec<(Finding, Topic)> {
-        let Deciding { window, network, settings, decision } = by;
+        let Deciding { window, network, settings, decision, particulars } = by;
         let end = window.start.saturating_add(window.length);
         let mut cases = Vec::new();
         for &(source, place) in touched {
@@ -98,7 +100,7 @@ impl OpenFindings {
         for &(source, place) in touched {
             let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
             if open.standing == Standing::Told && open.severity(network) >= settings.severity_min {
-                findings.push((open.told(network, source), open.topic(source)));
+                findings.push((open.told(network, source, particulars), open.topic(source)));
             }
         }
         findings
@@ -121,6 +123,22 @@ impl OpenFindings {
         };
         let entities = self.open.iter().filter(|(_, all)| all.iter().any(is_withheld));
         entities.map(|(&entity, _)| entity).collect()
+    }
+
+    /// A finding that a window touched.
+    pub(crate) fn at(&self, entity: u32, place: usize) -> Option<&Open> {
+        self.open.get(&entity)?.get(place)
+    }
+
+    /// Ids of findings of some behaviours that are open.
+    pub(crate) fn ids_of(
+        &self,
+        is_wanted: impl Fn(DetectorName) -> bool,
+        network: &Network,
+    ) -> impl Iterator<Item = String> {
+        let all = self.open.iter().flat_map(|(&entity, all)| all.iter().map(move |open| (entity, open)));
+        let wanted = all.filter(move |(_, open)| is_wanted(open.behaviour));
+        wanted.map(|(entity, open)| open.finding_id(network, entity))
     }
 
     /// The edges of a finding that is open.
@@ -205,8 +223,9 @@ impl Open {
     }
 
     /// The finding as a person is told it.
-    fn told(&self, network: &Network, source: u32) -> Finding {
-        let mut finding = self.finding(network, source);
+    fn told(&self, network: &Network, source: u32, particulars: &Particulars) -> Finding {
+        let known = particulars.of(&self.finding_id(network, source));
+        let mut finding = self.finding(network, source, known);
         if let Some(name) = &self.overruled {
             let note =
                 format!("suppression {name} covers it, but chains and breaches of the policy are told nevertheless");
