@@ -2,11 +2,12 @@
 
 use super::explanation::short_id;
 use crate::feedback::{control_of, suppressions};
-use crate::output::printable;
+use crate::output::{Record, printable};
 use anyhow::Context as _;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tradewind_detect::Control;
+use tradewind_model::table::{CONTROLS, INCIDENTS};
 use tradewind_model::time::rfc3339;
 use tradewind_model::{ControlAction, Finding, Incident, RecordedControl};
 
@@ -62,30 +63,38 @@ impl<'a> Beside<'a> {
                     row.name.as_deref().unwrap_or_default()
                 ),
             };
+            // As `detect` does: it hides neither.
+            let is_told = row.action == ControlAction::Suppress && matches!(&*finding.behaviour, "chain" | "policy");
+            let nevertheless = if is_told { ", told nevertheless" } else { "" };
             let reason = row.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-            add("said", format!("{done} by {} at {}{reason}", row.author, rfc3339(row.recorded_time)));
+            add("said", format!("{done} by {} at {}{nevertheless}{reason}", row.author, rfc3339(row.recorded_time)));
         }
         lines
     }
 
-    /// As JSON: `incident`, which is null where there is none, and `controls`.
-    pub(crate) fn object(&self) -> anyhow::Result<Map<String, Value>> {
-        let incident = self.incident.map(|incident| with_times(incident).map(Value::Object)).transpose()?;
-        let controls: anyhow::Result<Vec<_>> = self.controls.iter().map(|row| control_object(row)).collect();
-        let mut object = Map::new();
-        object.insert("incident".to_owned(), incident.unwrap_or_default());
-        object.insert("controls".to_owned(), controls?.into_iter().map(Value::Object).collect());
-        Ok(object)
+    /// As JSON, with the names of the columns of tables `incidents` and `controls`. The incident is null where there is none.
+    pub(crate) fn record(&self) -> anyhow::Result<BesideRecord> {
+        let incident =
+            self.incident.map(|incident| Ok::<_, anyhow::Error>(Record::new(INCIDENTS.fields, with_times(incident)?)));
+        let controls: anyhow::Result<_> = self.controls.iter().map(|row| control_record(row)).collect();
+        Ok(BesideRecord { incident: incident.transpose()?, controls: controls? })
     }
 }
 
-/// A row of table `controls` as JSON, with the names of its columns and times as text.
-pub(crate) fn control_object(row: &RecordedControl) -> anyhow::Result<Map<String, Value>> {
+/// The incident and the controls of a finding for JSON.
+#[derive(Debug, Serialize)]
+pub(crate) struct BesideRecord {
+    incident: Option<Record>,
+    controls: Vec<Record>,
+}
+
+/// A row of table `controls` for JSON, with times as text.
+pub(crate) fn control_record(row: &RecordedControl) -> anyhow::Result<Record> {
     let mut object = with_times(row)?;
     if let Some(Value::Object(scope)) = object.remove("scope") {
         object.extend(scope);
     }
-    Ok(object)
+    Ok(Record::new(CONTROLS.fields, object))
 }
 
 fn with_times(value: &impl Serialize) -> anyhow::Result<Map<String, Value>> {
@@ -190,7 +199,7 @@ mod tests {
         let (incidents, rows) = ([incident], [of_finding(ControlAction::Accept, 0)]);
         let beside = Beside::of(&finding, &incidents, &rows);
         assert_eq!(beside.lines(&finding)[0], "  incident   abababababab (open), with cdcdcdcdcdcd");
-        let object = beside.object().unwrap();
+        let object = serde_json::to_value(beside.record().unwrap()).unwrap();
         assert_eq!(object["incident"]["opened"], "1970-01-01T00:00:00Z");
         assert_eq!(object["incident"]["resolved"], Value::Null);
         assert_eq!(object["controls"][0]["recorded_time"], "1970-01-01T00:00:00Z");
@@ -200,7 +209,7 @@ mod tests {
         );
         let none = Beside::default();
         assert!(none.lines(&finding).is_empty());
-        let object = none.object().unwrap();
+        let object = serde_json::to_value(none.record().unwrap()).unwrap();
         assert_eq!((&object["incident"], &object["controls"]), (&Value::Null, &Value::Array(Vec::new())));
     }
 }

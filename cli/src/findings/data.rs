@@ -1,6 +1,6 @@
 //! Findings as data, in every format of `-o`.
 
-use super::beside::Beside;
+use super::beside::{Beside, BesideRecord};
 use super::explanation::short_id;
 use crate::output::{self, OutputFormat, Record, json, json_pretty, line};
 use anyhow::Context as _;
@@ -45,7 +45,7 @@ pub(crate) fn write_shown(told: Told<'_>, beside: &Beside<'_>, format: OutputFor
     if !matches!(format, OutputFormat::Json | OutputFormat::Ndjson) {
         return write(&[told], format);
     }
-    let shown = Shown { finding: Record::new(FINDINGS.fields, whole(&told)?), beside: beside.object()? };
+    let shown = Shown { finding: Record::new(FINDINGS.fields, whole(&told)?), beside: beside.record()? };
     match format {
         OutputFormat::Json => line(&json_pretty(&[shown])?),
         _ => line(&json(&shown)?),
@@ -58,7 +58,7 @@ struct Shown {
     #[serde(flatten)]
     finding: Record,
     #[serde(flatten)]
-    beside: Map<String, Value>,
+    beside: BesideRecord,
 }
 
 /// Writes a table of findings, each with its incident and how many findings that has.

@@ -7,7 +7,7 @@ mod incidents;
 pub(crate) mod origin;
 mod stored;
 
-pub(crate) use beside::{Beside, control_object};
+pub(crate) use beside::{Beside, control_record};
 pub(crate) use data::{object, write, write_short, write_shown};
 #[cfg(test)]
 pub(crate) use explanation::tests::sample;

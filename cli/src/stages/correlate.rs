@@ -319,3 +319,42 @@ fn withdrawn(finding: Finding) -> Finding {
     let uncertain = "it was told before all flows of its time were in, and these explain it".to_owned();
     Finding { severity: Severity::Informational, title, uncertain, ..finding }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::feedback::Said;
+    use tradewind_detect::Settings;
+    use tradewind_model::{ControlAction, ControlOrigin, Scope};
+
+    #[test]
+    fn a_control_that_cannot_be_read_is_counted_and_stops_nothing() {
+        let correlator = Correlator::new(Settings::default(), 1, i64::MIN).unwrap();
+        let (told, applied) = (BTreeMap::new(), Applied::default());
+        let mut at =
+            At { correlator, signals: 0, told, applied, committed: 0, snapshot: Instant::now(), has_changed: false };
+        let said = |action, name: Option<&str>, now| {
+            Said {
+                action,
+                finding_id: None,
+                name: name.map(str::to_owned),
+                scope: Scope::default(),
+                until: None,
+                time: 0,
+                author: String::new(),
+                reason: None,
+                origin: ControlOrigin::Command,
+            }
+            .record(now)
+        };
+        let lift = controls::record(&said(ControlAction::Lift, Some("a"), 1), 1).unwrap();
+        let too_little = controls::record(&said(ControlAction::Accept, None, 2), 1).unwrap();
+        let torn = Record { value: lift.value.slice(..9), ..lift.clone() };
+        let counters = CorrelateCounters::default();
+        for (record, taken, rejected) in [(&lift, 1, 0), (&torn, 1, 1), (&too_little, 1, 2), (&lift, 1, 2)] {
+            at.control(record, &counters);
+            assert_eq!((counters.controls.get(), counters.controls_rejected.get()), (taken, rejected));
+        }
+    }
+}

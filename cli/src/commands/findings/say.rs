@@ -5,11 +5,10 @@ use super::scope::{self, ScopePart};
 use crate::context::Context;
 use crate::failure::usage;
 use crate::feedback::{self, Said, suppression_of, words_on_findings};
-use crate::findings::{self, control_object, short_id};
-use crate::output::{OutputFormat, Record, json, json_pretty, line, note, printable};
+use crate::findings::{self, control_record, short_id};
+use crate::output::{OutputFormat, json, json_pretty, line, note, printable};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
-use tradewind_model::table::CONTROLS;
 use tradewind_model::time::rfc3339;
 use tradewind_model::{ControlAction, ControlOrigin, Finding, Scope};
 use tradewind_storage::Lake;
@@ -123,7 +122,7 @@ pub(super) fn of_finding(
         "policy" if action == ControlAction::Accept => {
             note("the declared policy still denies it: change the policy, or it is told again when it happens again");
         }
-        "chain" if action == ControlAction::Accept => note("chains never are habits: another one is told again"),
+        "chain" if action == ControlAction::Accept => note("chains never become habits: the next one is told"),
         _ => {}
     }
     Ok(())
@@ -231,8 +230,8 @@ fn record(lake: &Lake, said: Said, context: &Context, text: &str) -> anyhow::Res
     let appended = context.runtime.block_on(lake.append_controls(std::slice::from_ref(&recorded)));
     appended.context("it was not recorded, and nothing changes")?;
     match context.output {
-        Some(OutputFormat::Json) => line(&json_pretty(&Record::new(CONTROLS.fields, control_object(&recorded)?))?),
-        Some(OutputFormat::Ndjson) => line(&json(&Record::new(CONTROLS.fields, control_object(&recorded)?))?),
+        Some(OutputFormat::Json) => line(&json_pretty(&control_record(&recorded)?)?),
+        Some(OutputFormat::Ndjson) => line(&json(&control_record(&recorded)?)?),
         _ => line(&printable(text)),
     }
 }
