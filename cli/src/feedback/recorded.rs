@@ -1,5 +1,6 @@
 //! One word of feedback as a row of table `controls`, and such a row as what detection takes in.
 
+use tradewind_detect::report::DetectorName;
 use tradewind_detect::{Control, Suppression};
 use tradewind_model::{ControlAction, ControlOrigin, RecordedControl, Scope};
 
@@ -38,6 +39,13 @@ impl Said {
         blake3::hash(&text).to_hex().as_str()[..32].clone_into(&mut recorded.control_id);
         recorded
     }
+}
+
+/// That a word is no behaviour, with those that there are.
+pub(crate) fn no_behaviour(word: &str) -> String {
+    let mut words: Vec<&str> = DetectorName::ALL.into_iter().map(DetectorName::as_str).collect();
+    words.sort_unstable();
+    format!("`{word}` is no behaviour: there are {}", words.join(", "))
 }
 
 /// The longest row that is taken in, in bytes of its texts: more is nothing that a person would say, and a log has a limit too.
