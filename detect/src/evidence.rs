@@ -34,7 +34,10 @@ pub(crate) fn query(src_entity: &str, from: i64, to: i64, edges: &[EvidenceEdge<
 /// The query for a source's flows that the declared policy denies, by one rule or all.
 pub(crate) fn query_of_breaches(src_entity: &str, rule: Option<&str>, from: i64, to: i64) -> String {
     let (select, src_entity) = (select(from, to), literal(src_entity));
-    let rule = rule.map(|rule| format!(" AND declared_rule = {}", literal(rule))).unwrap_or_default();
+    let rule = rule
+        .filter(|rule| !rule.is_empty())
+        .map(|rule| format!(" AND declared_rule = {}", literal(rule)))
+        .unwrap_or_default();
     format!("{select} AND src_entity = {src_entity} AND declared_verdict = 'denied'{rule} ORDER BY end_time")
 }
 

@@ -15,8 +15,9 @@ use tradewind_storage::Lake;
 
 /// List findings, show one with its evidence, or say what is to be made of them
 ///
-/// Without a subcommand they are listed, the newest first. `tradewind detect` records them. What is said of findings is
-/// recorded with who said it and why; `tradewind detect` goes by it, and a running service takes it in within seconds.
+/// Without a subcommand they are listed, the newest first. `tradewind detect` and the service record them. What is said of
+/// findings is recorded with who said it and why; `tradewind detect` goes by it, and a running service takes it in within
+/// seconds.
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,

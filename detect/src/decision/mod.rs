@@ -224,13 +224,22 @@ impl Decision {
         self.entities.div_ceil(100).max(1).saturating_mul(settings.findings_per_day as usize)
     }
 
+    fn hidden_by(&self, case: Case<'_>) -> Option<&Suppression> {
+        self.suppressions.iter().find(|suppression| suppression.covers(case.about, case.time))
+    }
+
+    /// The suppression that would hide it, were it not what must not be hidden.
+    pub(crate) fn overruled(&self, case: Case<'_>) -> Option<String> {
+        self.hidden_by(case).filter(|_| is_grave(case.behaviour)).map(|suppression| suppression.name.clone())
+    }
+
     /// What would be decided at the close, or at once, where these others that are told already are not taken in yet.
     pub(crate) fn consider(&self, case: Case<'_>, at_once: Option<&[Spender]>, settings: &DecisionSettings) -> Verdict {
-        let hidden = self.suppressions.iter().find(|suppression| suppression.covers(case.about, case.time));
+        let hidden = self.hidden_by(case);
         let told = |overruled| Verdict { standing: Standing::Told, overruled };
         let silent = |standing| Verdict { standing, overruled: None };
         let is_grave = is_grave(case.behaviour);
-        let overruled = hidden.filter(|_| is_grave).map(|suppression| suppression.name.clone());
+        let overruled = self.overruled(case);
         if case.behaviour == DetectorName::Policy {
             return told(overruled);
         }

@@ -98,7 +98,12 @@ impl OpenFindings {
         }
         let mut findings = Vec::new();
         for &(source, place) in touched {
-            let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
+            let Some(open) = self.open.get_mut(&source).and_then(|all| all.get_mut(place)) else { continue };
+            if is_grave(open.behaviour) {
+                // It may have been said, or lifted, after it was decided.
+                let severity = open.severity(network);
+                open.overruled = open.with_case(network, source, severity, |case| decision.overruled(case));
+            }
             if open.standing == Standing::Told && open.severity(network) >= settings.severity_min {
                 findings.push((open.told(network, source, particulars), open.topic(source)));
             }

@@ -3,7 +3,7 @@
 use crate::decision::{quiet, run, run_with};
 use crate::simulation::{Flow, START, WINDOW};
 use std::collections::BTreeSet;
-use tradewind_detect::{Control, Engine, Settings};
+use tradewind_detect::{Control, Engine, Settings, Suppression};
 use tradewind_model::Finding;
 
 /// A search of twelve known hosts, from this one on, for a port that nobody serves.
@@ -70,6 +70,39 @@ fn what_is_taken_back_is_told_again() {
     check(&[(13, revoke)], &undisturbed);
 }
 
+/// What is told of a chain that goes on, where a suppression is said in the middle of it and perhaps lifted.
+fn check_covered(lifted: Option<i64>, expected: &[i64]) {
+    let mut settings = Settings::default();
+    settings.decision.findings_per_day = 100;
+    let suppression = Suppression {
+        name: String::from("audit"),
+        entity: None,
+        destination: None,
+        port: Some(22),
+        behaviour: None,
+        until: START + 100 * WINDOW,
+    };
+    let (_, findings) = run_with(settings, chain(), |engine, window| {
+        if window == 22 {
+            assert!(engine.control(Control::Suppress(suppression.clone()), START));
+        }
+        if lifted == Some(window) {
+            assert!(engine.control(Control::Lift { name: String::from("audit") }, START));
+        }
+    });
+    let chains: Vec<Finding> = findings.into_iter().filter(|finding| finding.behaviour == "chain").collect();
+    assert_eq!(windows(&chains).into_iter().collect::<Vec<_>>(), (20..26).collect::<Vec<_>>());
+    let is_covered = |finding: &&Finding| finding.uncertain.contains("suppression audit covers it");
+    let covered: Vec<Finding> = chains.iter().filter(is_covered).cloned().collect();
+    assert_eq!(windows(&covered).into_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn a_chain_that_goes_on_says_what_covers_it_now() {
+    check_covered(None, &[21, 22, 23, 24, 25]);
+    check_covered(Some(24), &[21, 22]);
+}
+
 #[test]
 fn nothing_is_left_of_what_a_replay_takes_back() {
     let (undisturbed, before) = run(flows(), |_, _| ());
@@ -84,8 +117,8 @@ fn nothing_is_left_of_what_a_replay_takes_back() {
     assert_eq!((findings, engine.decided()), (before, undisturbed.decided()));
 }
 
-#[test]
-fn a_chain_that_is_accepted_is_told_no_more() {
+/// Hops from one to the next, again and again.
+fn chain() -> Vec<Flow> {
     let mut flows = quiet(0..40);
     let hop = |window, second, src: &str, dst: &str, port| Flow::new(window, second, src, dst, port);
     for window in 20..26 {
@@ -94,6 +127,12 @@ fn a_chain_that_is_accepted_is_told_no_more() {
         flows.push(hop(window, 70, "service/c12", "service/c19", 22));
         flows.push(hop(window, 80, "service/c19", "service/c23", 22));
     }
+    flows
+}
+
+#[test]
+fn a_chain_that_is_accepted_is_told_no_more() {
+    let flows = chain();
     let mut settings = Settings::default();
     settings.decision.findings_per_day = 100;
     let (_, before) = run_with(settings.clone(), flows.clone(), |_, _| ());

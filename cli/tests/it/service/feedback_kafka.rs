@@ -70,7 +70,7 @@ impl Case {
     fn until_found(&mut self, source: u32, minute: i64) {
         let since = self.time(minute);
         let sql = format!(
-            "SELECT count(*) FROM findings WHERE entity LIKE '%10.0.0.{source}' AND flow_count = 50 AND last_seen >= \
+            "SELECT count(*) FROM findings WHERE entity LIKE '%10.0.0.{source}' AND flow_count >= 50 AND last_seen >= \
              TIMESTAMP '{since}'"
         );
         self.until(&format!("the scan of {source} is found"), &sql, 1);
