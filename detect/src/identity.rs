@@ -19,6 +19,9 @@ pub(crate) const ONE_SIDED: &str = "one-sided TLS";
 pub(crate) const CLIENTS_PLAIN: &str = "clients in plaintext";
 pub(crate) const CLIENTS_ONE_SIDED: &str = "clients with one-sided TLS";
 
+/// Longest principal that is kept, characters.
+pub(crate) const PRINCIPAL_MAX: usize = 256;
+
 /// Length of a window, microseconds, and the lines a finding carries at most.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Terms {

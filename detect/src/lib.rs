@@ -32,6 +32,7 @@ mod explain;
 mod finding;
 mod identity;
 mod message;
+mod particulars;
 mod severity;
 mod sorted;
 mod texts;

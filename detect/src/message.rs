@@ -9,6 +9,7 @@ use crate::explain::Explanation;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
 use crate::identity;
 use crate::network::{Edge, Network, Port};
+use crate::particulars::{Particular, principals, uses_of};
 use crate::report::DetectorName;
 use crate::wording;
 use tradewind_model::entity::EntityKind;
@@ -198,8 +199,47 @@ impl Open {
         matches!(self.subject.as_str(), identity::CLIENTS_PLAIN | identity::CLIENTS_ONE_SIDED)
     }
 
-    /// The finding as it stands.
-    pub(crate) fn finding(&self, network: &Network, daily: &Daily, source: u32) -> Finding {
+    /// The id of the finding about this entity.
+    pub(crate) fn finding_id(&self, network: &Network, source: u32) -> String {
+        finding_id(network.name(source), self.behaviour.as_str(), &self.subject, self.first_window)
+    }
+
+    /// The SQL that shows its flows.
+    fn evidence_query(&self, lead: &Line, network: &Network, entity: &str, particulars: &[Particular]) -> String {
+        let evidence = |edge: &Edge| EvidenceEdge {
+            dst_entity: network.name(edge.destination),
+            port: edge.port,
+            uses: uses_of(particulars, *edge),
+        };
+        let listed: Vec<EvidenceEdge<'_>> =
+            if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
+        let (from, to) = (self.first_window, self.last_seen);
+        let of_edges = || {
+            let path: Vec<(&str, EvidenceEdge<'_>)> =
+                self.accesses().map(|line| (network.name(line.edge.source), evidence(&line.edge))).collect();
+            let first = self.accesses().map(|line| line.counts.first).min();
+            let from = first.map_or(from, |first| first.min(from));
+            evidence::query(network.name(lead.edge.source), from, to, &listed, &path)
+        };
+        match self.behaviour {
+            DetectorName::Inflow => evidence::query_to(entity, from, to),
+            DetectorName::Policy if self.subject != NO_POLICY => {
+                evidence::query_of_breaches(entity, self.subject.strip_prefix(RULE_SUBJECT), from, to)
+            }
+            DetectorName::Identity if self.subject == identity::PRINCIPAL => match principals(particulars).as_slice() {
+                [] => of_edges(),
+                principals => evidence::query_of_principals(entity, principals, from, to),
+            },
+            DetectorName::Identity if self.is_about_clients() => {
+                evidence::unprotected(&evidence::query_to(entity, from, to))
+            }
+            DetectorName::Identity => evidence::unprotected(&of_edges()),
+            _ => of_edges(),
+        }
+    }
+
+    /// The finding as it stands, with what is known of it beyond its edges.
+    pub(crate) fn finding(&self, network: &Network, daily: &Daily, source: u32, particulars: &[Particular]) -> Finding {
         let entity = network.name(source);
         let lead = self.lines.first().expect("a finding is made of at least one edge");
         let observation = |line: &Line| Observation {
@@ -211,28 +251,8 @@ impl Open {
             expected: line.explanation.expected.clone(),
             p_value: line.p_value,
         };
-        let evidence = |edge: &Edge| EvidenceEdge { dst_entity: network.name(edge.destination), port: edge.port };
-        let listed: Vec<EvidenceEdge<'_>> =
-            if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
-        let evidence_query = match self.behaviour {
-            DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
-            DetectorName::Policy if self.subject != NO_POLICY => {
-                let rule = self.subject.strip_prefix(RULE_SUBJECT);
-                evidence::query_of_breaches(entity, rule, self.first_window, self.last_seen)
-            }
-            DetectorName::Identity if self.is_about_clients() => {
-                evidence::query_to(entity, self.first_window, self.last_seen)
-            }
-            _ => {
-                let path: Vec<(&str, EvidenceEdge<'_>)> =
-                    self.accesses().map(|line| (network.name(line.edge.source), evidence(&line.edge))).collect();
-                let first = self.accesses().map(|line| line.counts.first).min();
-                let from = first.map_or(self.first_window, |first| first.min(self.first_window));
-                evidence::query(network.name(lead.edge.source), from, self.last_seen, &listed, &path)
-            }
-        };
         Finding {
-            finding_id: finding_id(entity, self.behaviour.as_str(), &self.subject, self.first_window),
+            finding_id: self.finding_id(network, source),
             time: self.decided,
             first_seen: self.first_window,
             last_seen: self.last_seen,
@@ -250,7 +270,7 @@ impl Open {
             risk_score: self.risk_score,
             technique: self.technique().to_owned(),
             uncertain: self.uncertain(network),
-            evidence_query,
+            evidence_query: self.evidence_query(lead, network, entity, particulars),
             observations: self.lines.iter().map(observation).collect(),
             detector_version: DETECTOR_VERSION,
         }

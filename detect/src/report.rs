@@ -82,7 +82,7 @@ impl DetectorName {
     pub(crate) const COUNT: usize = Self::Identity as usize + 1;
 
     /// All of them, each at its place.
-    const ALL: [Self; Self::COUNT] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Transfer,
         Self::Denied,
         Self::Failed,

@@ -7,10 +7,10 @@ use tradewind_model::protocol;
 /// Parts of a text are parted by this; no part contains it.
 const PART: char = '\u{1f}';
 /// What stands for a part of a path that changes from call to call.
-const ANY: &str = "*";
+pub(crate) const ANY: &str = "*";
 /// Longest texts of an application protocol, an operation and a name that is no path, characters.
-const PROTOCOL_MAX: usize = 32;
-const OPERATION_MAX: usize = 64;
+pub(crate) const PROTOCOL_MAX: usize = 32;
+pub(crate) const OPERATION_MAX: usize = 64;
 const NAME_MAX: usize = 128;
 /// Segments of a path that are kept.
 const SEGMENTS_MAX: usize = 4;
@@ -32,6 +32,29 @@ pub(crate) type Shape = u8;
 pub(crate) const TRANSPORT: Shape = 0;
 /// Shapes that there are: a bit for each of three parts.
 pub(crate) const SHAPES: Shape = 8;
+
+/// The use that stands for all beyond the bound of a shard.
+pub(crate) const OTHERS: &str = "\u{1f}\u{1f}(others)";
+
+/// The parts of a use that is more than a transport protocol. Absent ones are empty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Parts<'a> {
+    pub(crate) app_protocol: &'a str,
+    pub(crate) operation: &'a str,
+    pub(crate) resource: &'a str,
+}
+
+/// Takes a use apart.
+pub(crate) fn parts(text: &str) -> Parts<'_> {
+    let mut parts = text.splitn(3, PART);
+    let mut next = || parts.next().unwrap_or_default();
+    Parts { app_protocol: next(), operation: next(), resource: next() }
+}
+
+/// Whether an operation is a method of HTTP, as a use has it.
+pub(crate) fn is_method(operation: &str) -> bool {
+    METHODS.contains(&operation)
+}
 
 /// Writes what a flow's conversation asks for.
 pub(crate) fn write(conversation: &Conversation<'_>, into: &mut String) {

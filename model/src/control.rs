@@ -15,9 +15,11 @@ pub enum ControlAction {
     Suppress,
     /// A suppression ends.
     Lift,
+    /// What was said of a finding is taken back: it is neither accepted nor dismissed.
+    Revoke,
 }
 
-words!(ControlAction { Accept => "accept", Dismiss => "dismiss", Suppress => "suppress", Lift => "lift" });
+words!(ControlAction { Accept => "accept", Dismiss => "dismiss", Suppress => "suppress", Lift => "lift", Revoke => "revoke" });
 
 /// Where it was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

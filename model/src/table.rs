@@ -164,7 +164,7 @@ pub static CONTROLS: Table = Table {
         column("control_id", Text, false, "Hash of the rest of the row."),
         column("recorded_time", Timestamp, false, "When it was said."),
         column("time", Timestamp, false, "Event time from which it holds."),
-        column("action", Text, false, "accept, dismiss, suppress, lift."),
+        column("action", Text, false, "accept, dismiss, suppress, lift, revoke."),
         column("finding_id", Text, true, "The finding it is about; of a suppression the one that it was made from."),
         column("name", Text, true, "Name of the suppression."),
         column("entity", Text, true, "Scope of a suppression: the entity that acts. Null: any."),

@@ -16,8 +16,11 @@ use tradewind_model::{ControlAction, ControlOrigin, RecordedControl, Scope};
 pub struct Controls {
     /// The version of the table; none where there is no table yet.
     pub version: Option<u64>,
-    /// All rows, in the order in which they were said.
+    /// All rows that can be read, in the order in which they were said.
     pub rows: Vec<RecordedControl>,
+    /// Rows that say what this version does not know, or what cannot be. They are left out: a row that somebody else wrote must
+    /// not keep all others from being heard.
+    pub unreadable: usize,
 }
 
 impl Lake {
@@ -32,7 +35,7 @@ impl Lake {
     /// All that was said of findings.
     ///
     /// # Errors
-    /// The lake cannot be read, or holds what this version does not know.
+    /// The lake cannot be read, or the table lacks a column.
     pub async fn controls(&self) -> Result<Controls, QueryError> {
         Ok(self.controls_after(None).await?.unwrap_or_default())
     }
@@ -50,11 +53,11 @@ impl Lake {
         if version.is_some() && found == version {
             return Ok(None);
         }
-        let mut rows = Vec::new();
+        let (mut rows, mut unreadable) = (Vec::new(), 0);
         for batch in self.scan_by(&CONTROLS, &opened, "recorded_time, control_id").await? {
-            read(&batch, &mut rows).map_err(|error| QueryError::Run(Box::new(error.into())))?;
+            unreadable += read(&batch, &mut rows).map_err(|error| QueryError::Run(Box::new(error.into())))?;
         }
-        Ok(Some(Controls { version: found, rows }))
+        Ok(Some(Controls { version: found, rows, unreadable }))
     }
 }
 
@@ -78,7 +81,8 @@ fn row(control: &RecordedControl) -> Vec<Cell> {
     ]
 }
 
-fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), ArrowError> {
+/// Adds the rows of a batch. How many of them cannot be read.
+fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<usize, ArrowError> {
     let column = |name: &str| {
         batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("column {name} is missing")))
     };
@@ -89,9 +93,7 @@ fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), Arro
     let (authors, reasons, origins) = (text("author")?, text("reason")?, text("origin")?);
     let (recorded, times, untils, ports) =
         (number("recorded_time")?, number("time")?, number("until")?, number("port")?);
-    let unknown = |word: Option<&str>| {
-        ArrowError::ParseError(format!("`{}` is not known in table controls", word.unwrap_or_default()))
-    };
+    let mut unreadable = 0;
     for place in 0..batch.num_rows() {
         let number = |column: &ArrayRef| {
             let column = column.as_primitive::<Int64Type>();
@@ -99,24 +101,74 @@ fn read(batch: &RecordBatch, rows: &mut Vec<RecordedControl>) -> Result<(), Arro
         };
         let action = actions[place].as_deref().and_then(ControlAction::from_word);
         let origin = origins[place].as_deref().and_then(ControlOrigin::from_word);
+        // A port that is none must not become any port.
+        let port = number(&ports).map(u16::try_from).transpose();
+        let (Some(action), Some(origin), Ok(port)) = (action, origin, port) else {
+            unreadable += 1;
+            continue;
+        };
         rows.push(RecordedControl {
             control_id: ids[place].clone().unwrap_or_default(),
             recorded_time: number(&recorded).unwrap_or_default(),
             time: number(&times).unwrap_or_default(),
-            action: action.ok_or_else(|| unknown(actions[place].as_deref()))?,
+            action,
             finding_id: finding_ids[place].clone(),
             name: names[place].clone(),
             scope: Scope {
                 entity: entities[place].clone(),
                 destination: destinations[place].clone(),
-                port: number(&ports).and_then(|port| u16::try_from(port).ok()),
+                port,
                 behaviour: behaviours[place].clone(),
             },
             until: number(&untils),
             author: authors[place].clone().unwrap_or_default(),
             reason: reasons[place].clone(),
-            origin: origin.ok_or_else(|| unknown(origins[place].as_deref()))?,
+            origin,
         });
     }
-    Ok(())
+    Ok(unreadable)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::rows::partitioned;
+
+    /// A row with one cell that is another; whether it is read.
+    fn check(column: &str, cell: Cell, is_read: bool) {
+        let said = RecordedControl {
+            control_id: "a".to_owned(),
+            recorded_time: 1,
+            time: 1,
+            action: ControlAction::Suppress,
+            finding_id: None,
+            name: Some("known".to_owned()),
+            scope: Scope { port: Some(443), ..Scope::default() },
+            until: Some(9),
+            author: String::new(),
+            reason: None,
+            origin: ControlOrigin::Command,
+        };
+        let mut cells = row(&said);
+        let place = CONTROLS.fields.iter().position(|field| field.name == column).unwrap();
+        cells[place] = cell.clone();
+        let (_, batch) = partitioned(&CONTROLS, vec![cells, row(&said)]).unwrap().swap_remove(0);
+        let mut rows = Vec::new();
+        let unreadable = read(&batch, &mut rows).unwrap();
+        assert_eq!((rows.len(), unreadable), if is_read { (2, 0) } else { (1, 1) }, "{column} {cell:?}");
+        assert_eq!(rows.last(), Some(&said));
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_left_out_alone() {
+        check("action", "revoke".into(), true);
+        check("action", "forgive".into(), false);
+        check("origin", "oracle".into(), false);
+        check("port", 0.into(), true);
+        check("port", Cell::Null, true);
+        check("port", 65_536.into(), false);
+        check("port", (-1).into(), false);
+        check("until", Cell::Null, true);
+    }
 }

@@ -4,7 +4,8 @@ mod say;
 mod scope;
 
 use crate::context::Context;
-use crate::findings::{self, Filter};
+use crate::feedback;
+use crate::findings::{self, Beside, Filter};
 use crate::output::{self, OutputFormat, counted, line, note};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
@@ -14,8 +15,9 @@ use tradewind_storage::Lake;
 
 /// List findings, show one with its evidence, or say what is to be made of them
 ///
-/// Without a subcommand they are listed, the newest first. `tradewind detect` records them. What is said of findings is
-/// recorded with who said it and why; `tradewind detect` goes by it, and a running service takes it in within seconds.
+/// Without a subcommand they are listed, the newest first. `tradewind detect` and the service record them. What is said of
+/// findings is recorded with who said it and why; `tradewind detect` goes by it, and a running service takes it in within
+/// seconds.
 #[derive(Args, Debug)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -45,6 +47,8 @@ enum Action {
     Accept(FindingArgs),
     /// Say that a finding is not worth attention: it is told no more while it goes on
     Dismiss(FindingArgs),
+    /// Take back that a finding was accepted or dismissed: it is listed again, and told while it goes on
+    Revoke(FindingArgs),
     /// Tell nothing of a scope for some time; chains and breaches of the policy are told nevertheless
     Suppress(SuppressArgs),
     /// End a suppression before its time
@@ -91,6 +95,7 @@ pub(crate) fn run(args: &FindingsArgs, context: &Context) -> anyhow::Result<()> 
         None => list(&lake, &args.list, context),
         Some(Action::Accept(args)) => say::of_finding(&lake, ControlAction::Accept, args, context),
         Some(Action::Dismiss(args)) => say::of_finding(&lake, ControlAction::Dismiss, args, context),
+        Some(Action::Revoke(args)) => say::revoke(&lake, args, context),
         Some(Action::Suppress(args)) => say::suppress(&lake, args, context),
         Some(Action::Lift(args)) => say::lift(&lake, args, context),
         Some(Action::Controls { limit }) => rows(&lake, &findings::controls_query(*limit, context.output), context),
@@ -145,8 +150,8 @@ fn settled(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()
     if args.all {
         return Ok(());
     }
-    let controls = context.runtime.block_on(lake.controls())?;
-    let settled = crate::feedback::words_on_findings(&controls.rows).len();
+    let controls = context.runtime.block_on(feedback::all(lake))?;
+    let settled = feedback::words_on_findings(&controls).len();
     if settled > 0 {
         let counted = counted(settled, "finding that was", "findings that were");
         note(&format!("without {counted} accepted or dismissed: --all lists all"));
@@ -156,12 +161,13 @@ fn settled(lake: &Lake, args: &ListArgs, context: &Context) -> anyhow::Result<()
 
 fn show(lake: &Lake, id: &str, context: &Context) -> anyhow::Result<()> {
     let stored = context.runtime.block_on(findings::find(lake, id))?;
+    let incidents = context.runtime.block_on(findings::incidents(lake))?;
+    let controls = context.runtime.block_on(feedback::all(lake))?;
+    let beside = Beside::of(&stored.finding, &incidents, &controls);
     if let Some(format) = context.output.filter(|&format| format != OutputFormat::Table) {
-        return findings::write(&[(&stored.finding, &stored.provenance)], format);
+        return findings::write_shown((&stored.finding, &stored.provenance), &beside, format);
     }
     line(findings::explain(&stored.finding).trim_end())?;
-    let incidents = context.runtime.block_on(findings::incidents(lake))?;
-    let controls = context.runtime.block_on(lake.controls())?;
-    let beside = findings::beside(&stored.finding, &incidents, &controls.rows);
+    let beside = beside.lines(&stored.finding);
     if beside.is_empty() { Ok(()) } else { line(&format!("\n{}", beside.join("\n"))) }
 }

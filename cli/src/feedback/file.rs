@@ -1,5 +1,6 @@
 //! The file of suppressions: a TOML list that can be reviewed and kept with other configuration. The one place that reads it.
 
+use super::no_behaviour;
 use crate::config::{ConfigError, Fault, Settings};
 use crate::failure::usage;
 use anyhow::Context as _;
@@ -39,7 +40,7 @@ struct Entry {
     name: String,
     entity: Option<String>,
     destination: Option<String>,
-    port: Option<u16>,
+    port: Option<i64>,
     behaviour: Option<String>,
     until: Value,
     reason: Option<String>,
@@ -112,7 +113,7 @@ fn read(file: &str, text: &str) -> Result<Vec<FileSuppression>, Vec<Fault>> {
             wrong("name", &format!("`{}` is there twice", entry.name));
         }
         if let Some(behaviour) = entry.behaviour.as_deref().filter(|word| DetectorName::from_word(word).is_none()) {
-            wrong("behaviour", &format!("`{behaviour}` is no behaviour: findings name theirs"));
+            wrong("behaviour", &no_behaviour(behaviour));
         }
         let until = match &entry.until {
             Value::String(text) => time::parse(text).map_err(|error| error.to_string()),
@@ -122,9 +123,14 @@ fn read(file: &str, text: &str) -> Result<Vec<FileSuppression>, Vec<Fault>> {
         if let Err(message) = &until {
             wrong("until", message);
         }
-        let Entry { name, entity, destination, port, behaviour, reason, .. } = entry;
+        let port = entry.port.map(u16::try_from).transpose();
+        if port.is_err() {
+            wrong("port", &format!("`{}` is no port: expected 0 to 65535", entry.port.unwrap_or_default()));
+        }
+        let port = port.unwrap_or_default();
+        let Entry { name, entity, destination, behaviour, reason, .. } = entry;
         let scope = Scope { entity, destination, port, behaviour };
-        if scope.is_everything() {
+        if scope.is_everything() && entry.port.is_none() {
             wrong("name", "it would suppress everything: give at least one of entity, destination, port, behaviour");
         }
         read.push(FileSuppression { name, scope, until: until.unwrap_or_default(), reason });
@@ -170,17 +176,19 @@ mod tests {
                    `port`, `behaviour`, `until`, `reason`",
             ]),
         );
+        let behaviour = format!("s.toml:8: suppression[1].behaviour: {}", no_behaviour("skan"));
         check("[[suppression]]\nname = \"a\"\n", Err(&["s.toml:1: suppression[0]: missing field `until`"]));
         check(
-            "[[suppression]]\nname = \"a\"\nuntil = 2027-01-01\n\n[[suppression]]\nname = \"a\"\nport = 1\n\
+            "[[suppression]]\nname = \"a\"\nuntil = 2027-01-01\n\n[[suppression]]\nname = \"a\"\nport = 65536\n\
              behaviour = \"skan\"\nuntil = \"soon\"\n",
             Err(&[
                 "s.toml:2: suppression[0].name: it would suppress everything: give at least one of entity, destination, \
                  port, behaviour",
                 "s.toml:6: suppression[1].name: `a` is there twice",
-                "s.toml:8: suppression[1].behaviour: `skan` is no behaviour: findings name theirs",
+                behaviour.as_str(),
                 "s.toml:9: suppression[1].until: `soon` is not a time: expected RFC 3339 such as 2026-01-31T08:00:00Z, or \
                  a date such as 2026-01-31",
+                "s.toml:7: suppression[1].port: `65536` is no port: expected 0 to 65535",
             ]),
         );
     }

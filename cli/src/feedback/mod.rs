@@ -7,6 +7,6 @@ mod standing;
 mod sync;
 
 pub(crate) use file::{FileSuppression, from_settings};
-pub(crate) use recorded::{Said, control_of};
-pub(crate) use standing::{suppression_of, suppressions, words_on_findings};
+pub(crate) use recorded::{Said, control_of, no_behaviour};
+pub(crate) use standing::{SETTLED, all, suppression_of, suppressions, words_on_findings};
 pub(crate) use sync::sync;

@@ -1,5 +1,6 @@
 //! One word of feedback as a row of table `controls`, and such a row as what detection takes in.
 
+use tradewind_detect::report::DetectorName;
 use tradewind_detect::{Control, Suppression};
 use tradewind_model::{ControlAction, ControlOrigin, RecordedControl, Scope};
 
@@ -40,12 +41,29 @@ impl Said {
     }
 }
 
-/// What detection takes in; none of a row that does not say what it is about.
+/// That a word is no behaviour, with those that there are.
+pub(crate) fn no_behaviour(word: &str) -> String {
+    let mut words: Vec<&str> = DetectorName::ALL.into_iter().map(DetectorName::as_str).collect();
+    words.sort_unstable();
+    format!("`{word}` is no behaviour: there are {}", words.join(", "))
+}
+
+/// The longest row that is taken in, in bytes of its texts: more is nothing that a person would say, and a log has a limit too.
+const TEXTS_MAX: usize = 16 << 10;
+
+/// What detection takes in; none of a row that does not say what it is about, or says too much.
 pub(crate) fn control_of(recorded: &RecordedControl) -> Option<Control> {
+    let Scope { entity, destination, behaviour, .. } = &recorded.scope;
+    let optional = [&recorded.finding_id, &recorded.name, &recorded.reason, entity, destination, behaviour];
+    let texts = optional.into_iter().flatten().chain([&recorded.author, &recorded.control_id]);
+    if texts.map(String::len).sum::<usize>() > TEXTS_MAX {
+        return None;
+    }
     let finding_id = || recorded.finding_id.clone();
     Some(match recorded.action {
         ControlAction::Accept => Control::Accept { finding_id: finding_id()? },
         ControlAction::Dismiss => Control::Dismiss { finding_id: finding_id()? },
+        ControlAction::Revoke => Control::Revoke { finding_id: finding_id()? },
         ControlAction::Lift => Control::Lift { name: recorded.name.clone()? },
         ControlAction::Suppress => {
             let Scope { entity, destination, port, behaviour } = recorded.scope.clone();
@@ -85,7 +103,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_says_nothing_is_not_taken_in() {
-        use ControlAction::{Accept, Dismiss, Lift, Suppress};
+        use ControlAction::{Accept, Dismiss, Lift, Revoke, Suppress};
         let of_finding = |action| Said { finding_id: Some("f".to_owned()), ..said(action, None, None) };
         check(said(Suppress, Some("a"), Some("b")), true);
         check(said(Suppress, None, Some("b")), false);
@@ -96,6 +114,10 @@ pub(super) mod tests {
         check(of_finding(Accept), true);
         check(of_finding(Dismiss), true);
         check(said(Accept, None, None), false);
+        check(of_finding(Revoke), true);
+        check(said(Revoke, Some("a"), Some("b")), false);
+        check(Said { reason: Some("x".repeat(TEXTS_MAX - 200)), ..of_finding(Accept) }, true);
+        check(Said { reason: Some("x".repeat(TEXTS_MAX)), ..of_finding(Accept) }, false);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Findings as data, in every format of `-o`.
 
+use super::beside::{Beside, BesideRecord};
 use super::explanation::short_id;
 use crate::output::{self, OutputFormat, Record, json, json_pretty, line};
 use anyhow::Context as _;
@@ -37,6 +38,27 @@ pub(crate) fn write(findings: &[Told<'_>], format: OutputFormat) -> anyhow::Resu
             output::write_batches(format, &batch.schema(), &[batch])
         }
     }
+}
+
+/// Writes one finding with its incident and what was said of it; that of these two is JSON alone.
+pub(crate) fn write_shown(told: Told<'_>, beside: &Beside<'_>, format: OutputFormat) -> anyhow::Result<()> {
+    if !matches!(format, OutputFormat::Json | OutputFormat::Ndjson) {
+        return write(&[told], format);
+    }
+    let shown = Shown { finding: Record::new(FINDINGS.fields, whole(&told)?), beside: beside.record()? };
+    match format {
+        OutputFormat::Json => line(&json_pretty(&[shown])?),
+        _ => line(&json(&shown)?),
+    }
+}
+
+/// A finding with what is beside it.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    finding: Record,
+    #[serde(flatten)]
+    beside: BesideRecord,
 }
 
 /// Writes a table of findings, each with its incident and how many findings that has.

@@ -1,15 +1,12 @@
 //! Incidents and what was said, read back from the lake, for those who look at findings.
 
-use super::explanation::short_id;
-use crate::feedback::words_on_findings;
-use crate::output::{OutputFormat, printable};
+use crate::output::OutputFormat;
 use anyhow::{Context as _, anyhow};
 use arrow::array::{Array as _, AsArray as _, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use futures::TryStreamExt as _;
-use tradewind_model::time::rfc3339;
-use tradewind_model::{ControlAction, Finding, Incident, IncidentState, RecordedControl, Severity};
+use tradewind_model::{Incident, IncidentState, Severity};
 use tradewind_storage::Lake;
 
 /// The newest row of each incident.
@@ -57,25 +54,6 @@ fn read(batch: &RecordBatch, incidents: &mut Vec<Incident>) -> anyhow::Result<()
     Ok(())
 }
 
-/// What there is to say of a finding besides itself: its incident, and what somebody said.
-pub(crate) fn beside(finding: &Finding, incidents: &[Incident], said: &[RecordedControl]) -> Vec<String> {
-    let mut lines = Vec::new();
-    let mut add = |name: &str, text: String| lines.push(format!("  {name:<9}  {}", printable(&text)));
-    let is_of = |incident: &&Incident| incident.findings.contains(&finding.finding_id);
-    if let Some(incident) = incidents.iter().rfind(is_of) {
-        let others: Vec<&str> =
-            incident.findings.iter().filter(|&id| *id != finding.finding_id).map(|id| short_id(id)).collect();
-        let others = if others.is_empty() { String::new() } else { format!(", with {}", others.join(", ")) };
-        add("incident", format!("{} ({}){others}", short_id(&incident.incident_id), incident.state.as_str()));
-    }
-    if let Some(row) = words_on_findings(said).get(finding.finding_id.as_str()) {
-        let done = if row.action == ControlAction::Accept { "accepted" } else { "dismissed" };
-        let reason = row.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
-        add("said", format!("{done} by {} at {}{reason}", row.author, rfc3339(row.recorded_time)));
-    }
-    lines
-}
-
 /// The query that lists incidents, in a table the columns that fit on a terminal.
 pub(crate) fn incidents_query(limit: usize, format: Option<OutputFormat>) -> String {
     let columns = match format {
@@ -102,30 +80,4 @@ pub(crate) fn controls_query(limit: usize, format: Option<OutputFormat>) -> Stri
         Some(_) => "*",
     };
     format!("SELECT {columns} FROM controls ORDER BY recorded_time DESC, control_id LIMIT {limit}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::explanation::tests::sample;
-    use super::*;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn a_finding_is_shown_with_its_incident() {
-        let finding = sample();
-        let incident = Incident {
-            incident_id: "ab".repeat(16),
-            state: IncidentState::Open,
-            opened: 0,
-            updated: 0,
-            resolved: None,
-            severity: Severity::High,
-            title: String::new(),
-            findings: vec![finding.finding_id.clone(), "cd".repeat(16)],
-            entities: BTreeSet::new(),
-            flow_count: 1,
-        };
-        assert_eq!(beside(&finding, &[incident], &[]), ["  incident   abababababab (open), with cdcdcdcdcdcd"]);
-        assert!(beside(&finding, &[], &[]).is_empty());
-    }
 }

@@ -1,6 +1,7 @@
 //! Findings read back from the lake: the newest row of each.
 
 use crate::failure::usage;
+use crate::feedback::SETTLED;
 use anyhow::{Context as _, anyhow};
 use arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use arrow::compute::cast;
@@ -93,9 +94,7 @@ fn query(filter: &Filter) -> String {
         conditions.push(format!("(entity = {} OR ends_with(entity, {}))", literal(entity), literal(&tail)));
     }
     if filter.is_open_only {
-        let settled =
-            "SELECT finding_id FROM controls WHERE action IN ('accept', 'dismiss') AND finding_id IS NOT NULL";
-        conditions.push(format!("finding_id NOT IN ({settled})"));
+        conditions.push(format!("finding_id NOT IN ({SETTLED})"));
     }
     let limit = filter.limit.map(|limit| format!(" LIMIT {limit}")).unwrap_or_default();
     format!(

@@ -1,6 +1,7 @@
 //! What people say of findings, on its way from table `controls` into the log of signals, where it gets its place among
 //! them. The table is asked beside the stage, which a store that is slow or away does not hold up.
 
+use crate::feedback;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -71,6 +72,10 @@ pub(super) struct Mailbox {
     looked: Option<Instant>,
     looking: Option<JoinHandle<Result<Option<Controls>, QueryError>>>,
     sent: BTreeSet<String>,
+    /// Rows of the table that cannot be read, and ids of those that say nothing that can be taken in.
+    unreadable: usize,
+    unsound: BTreeSet<String>,
+    rejected: u64,
     said: Option<Instant>,
 }
 
@@ -83,6 +88,9 @@ impl Mailbox {
             looked: None,
             looking: None,
             sent: BTreeSet::new(),
+            unreadable: 0,
+            unsound: BTreeSet::new(),
+            rejected: 0,
             said: None,
         }
     }
@@ -111,8 +119,23 @@ impl Mailbox {
             }
         };
         self.version = controls.version;
-        let rows = controls.rows.into_iter();
-        rows.filter(|row| !applied.contains(row) && self.sent.insert(row.control_id.clone())).collect()
+        // A table that was made anew may have fewer.
+        self.rejected += controls.unreadable.saturating_sub(self.unreadable) as u64;
+        self.unreadable = controls.unreadable;
+        let mut fresh = Vec::new();
+        for row in controls.rows {
+            if feedback::control_of(&row).is_none() {
+                self.rejected += u64::from(self.unsound.insert(row.control_id));
+            } else if !applied.contains(&row) && self.sent.insert(row.control_id.clone()) {
+                fresh.push(row);
+            }
+        }
+        fresh
+    }
+
+    /// Rows that were met since the last call and cannot be taken in: such a row must not keep others from being heard.
+    pub(super) const fn take_rejected(&mut self) -> u64 {
+        std::mem::replace(&mut self.rejected, 0)
     }
 
     fn say(&mut self, error: &anyhow::Error) {

@@ -3,6 +3,7 @@
 //! that it comes at the same place again after a restart.
 
 use super::controls::{self, Applied, Mailbox};
+use super::counters::CorrelateCounters;
 use super::detect::{Signals, is_of, record};
 use super::health::Working;
 use super::messages::{FindingMessage, IncidentMessage};
@@ -118,21 +119,29 @@ struct At {
 }
 
 impl At {
-    /// Takes in what was said of findings, once.
-    fn control(&mut self, record: &Record) -> anyhow::Result<()> {
-        let said: RecordedControl =
-            serde_json::from_slice(&record.value).context("a control among the signals cannot be read")?;
+    /// Takes in what was said of findings, once. What cannot be read is left out, here as after every restart: it must not
+    /// stop detection.
+    fn control(&mut self, record: &Record, counters: &CorrelateCounters) {
+        let said: RecordedControl = match serde_json::from_slice(&record.value) {
+            Ok(said) => said,
+            Err(error) => {
+                counters.controls_rejected.add(1);
+                tracing::warn!(%error, "a control among the signals cannot be read, and is left out");
+                return;
+            }
+        };
         if !self.applied.insert(&said) {
-            return Ok(());
+            return;
         }
         let (action, id) = (said.action.as_str(), &said.control_id);
         let is_taken = feedback::control_of(&said).is_some_and(|control| self.correlator.control(control, said.time));
         if is_taken {
+            counters.controls.add(1);
             tracing::info!(action, control = %id, "taken in");
         } else {
+            counters.controls_rejected.add(1);
             tracing::warn!(action, control = %id, "not taken in: it says too little, or too many wait for their time");
         }
-        Ok(())
     }
 
     /// Keeps a finding that was told, for the case that it is withdrawn.
@@ -223,6 +232,11 @@ impl Stage<'_> {
         if !outgoing.is_empty() {
             self.producer.write(outgoing, None)?;
         }
+        let rejected = self.mailbox.take_rejected();
+        if rejected > 0 {
+            self.runtime.counters.correlate.controls_rejected.add(rejected);
+            tracing::warn!(rejected, "rows of table controls cannot be taken in, and are left out");
+        }
         Ok(())
     }
 
@@ -235,7 +249,7 @@ impl Stage<'_> {
         for received in batch.records.iter().filter(|received| received.offset >= next) {
             let mut made = Vec::new();
             if controls::is_control(&received.record) {
-                at.control(&received.record)?;
+                at.control(&received.record, counters);
             } else if is_of(&received.record, &self.generation) {
                 let message: Signals =
                     postcard::from_bytes(&received.record.value).context("a message of signals cannot be read")?;
@@ -332,4 +346,43 @@ fn withdrawn(finding: Finding) -> Finding {
     let title = format!("{WITHDRAWN}{}", finding.title);
     let uncertain = "it was told before all flows of its time were in, and these explain it".to_owned();
     Finding { severity: Severity::Informational, title, uncertain, ..finding }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::feedback::Said;
+    use tradewind_detect::Settings;
+    use tradewind_model::{ControlAction, ControlOrigin, Scope};
+
+    #[test]
+    fn a_control_that_cannot_be_read_is_counted_and_stops_nothing() {
+        let correlator = Correlator::new(Settings::default(), 1, i64::MIN).unwrap();
+        let (told, applied) = (BTreeMap::new(), Applied::default());
+        let mut at =
+            At { correlator, signals: 0, told, applied, committed: 0, snapshot: Instant::now(), has_changed: false };
+        let said = |action, name: Option<&str>, now| {
+            Said {
+                action,
+                finding_id: None,
+                name: name.map(str::to_owned),
+                scope: Scope::default(),
+                until: None,
+                time: 0,
+                author: String::new(),
+                reason: None,
+                origin: ControlOrigin::Command,
+            }
+            .record(now)
+        };
+        let lift = controls::record(&said(ControlAction::Lift, Some("a"), 1), 1).unwrap();
+        let too_little = controls::record(&said(ControlAction::Accept, None, 2), 1).unwrap();
+        let torn = Record { value: lift.value.slice(..9), ..lift.clone() };
+        let counters = CorrelateCounters::default();
+        for (record, taken, rejected) in [(&lift, 1, 0), (&torn, 1, 1), (&too_little, 1, 2), (&lift, 1, 2)] {
+            at.control(record, &counters);
+            assert_eq!((counters.controls.get(), counters.controls_rejected.get()), (taken, rejected));
+        }
+    }
 }

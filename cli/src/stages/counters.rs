@@ -95,6 +95,10 @@ pub(crate) struct CorrelateCounters {
     pub(crate) signals: Counter,
     /// Findings and updates of findings written.
     pub(crate) findings: Counter,
+    /// What was said of findings and taken in.
+    pub(crate) controls: Counter,
+    /// Rows of what was said that could not be taken in.
+    pub(crate) controls_rejected: Counter,
 }
 
 /// Counters of the sources of this process, by name.

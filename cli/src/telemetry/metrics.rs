@@ -187,6 +187,15 @@ pub(crate) const METRICS: &[Metric] = &[
     counter("tradewind.correlate.findings", "{finding}", "Findings and updates of findings written.", |numbers| {
         one(numbers.counters.correlate.findings.get())
     }),
+    counter("tradewind.correlate.controls", "{control}", "What was said of findings, taken in.", |numbers| {
+        one(numbers.counters.correlate.controls.get())
+    }),
+    counter(
+        "tradewind.correlate.controls_rejected",
+        "{control}",
+        "Rows of table controls that cannot be read, say too little or too much: left out.",
+        |numbers| one(numbers.counters.correlate.controls_rejected.get()),
+    ),
     counter(
         "tradewind.stage.ready",
         "{stage}",

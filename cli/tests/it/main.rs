@@ -5,6 +5,7 @@ mod arguments;
 mod configuration;
 mod connect;
 mod demo;
+mod evidence;
 mod feedback;
 mod guide;
 mod import;

@@ -238,3 +238,21 @@ fn without_the_detector_of_volumes_a_flood_is_not_found() {
     assert_eq!(report["before"]["by_behaviour"]["volume"], 1, "{report}");
     assert_eq!(report["after"]["by_behaviour"]["volume"], Value::Null, "{report}");
 }
+
+#[test]
+fn a_finding_whose_flows_are_gone_is_not_said_to_differ() {
+    let program = demo("a");
+    let (finding, provenance) = findings(&program).swap_remove(0);
+    // Judged from a version that is gone, and of a time that the lake has no longer.
+    let shift = 400 * time::DAY;
+    let provenance = Provenance {
+        flows_version: Some(1_000),
+        replay_from: provenance.replay_from.map(|from| from - shift),
+        replay_to: provenance.replay_to.map(|to| to - shift),
+        ..provenance
+    };
+    let old = Finding { first_seen: finding.first_seen - shift, last_seen: finding.last_seen - shift, ..finding };
+    record(&program, &old, &provenance);
+    let outcome = in_demo(&program, &["verify", &old.finding_id]);
+    assert!(outcome.code == 1 && outcome.err.contains("are no longer in the lake"), "{outcome:?}");
+}

@@ -1,7 +1,9 @@
 //! What people say of findings: accepted, dismissed, suppressed. Each holds from a
 //! time of events on, which [`super::schedule`] waits for.
 
+use crate::report::DetectorName;
 use serde::{Deserialize, Serialize};
+use tradewind_model::Finding;
 
 /// One word of a person, or of a file that was reviewed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +26,24 @@ pub enum Control {
         /// Its name.
         name: String,
     },
+    /// Takes back what was accepted or dismissed: it is decided about again as though nobody had said anything. What was
+    /// learnt meanwhile stays learnt: a contact that is known by now is not new again.
+    Revoke {
+        /// The finding.
+        finding_id: String,
+    },
+}
+
+impl Control {
+    /// The finding whose acceptance or dismissal it takes back.
+    pub(crate) fn revoked(&self) -> Option<&str> {
+        if let Self::Revoke { finding_id } = self { Some(finding_id) } else { None }
+    }
+
+    /// Whether it accepts or dismisses this finding.
+    pub(crate) fn settles(&self, finding: &str) -> bool {
+        matches!(self, Self::Accept { finding_id } | Self::Dismiss { finding_id } if finding_id == finding)
+    }
 }
 
 /// Tell nothing of a scope.
@@ -48,6 +68,12 @@ pub struct Suppression {
     pub until: i64,
 }
 
+/// Whether it is neither to be hidden nor ever a habit: whoever moves through the network or breaks a rule is not to be hidden
+/// by what was said of something else.
+pub(crate) const fn is_grave(behaviour: DetectorName) -> bool {
+    matches!(behaviour, DetectorName::Chain | DetectorName::Policy)
+}
+
 /// What a finding is about, for suppressions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
@@ -58,6 +84,17 @@ pub(crate) struct About<'a> {
 }
 
 impl Suppression {
+    /// Whether it is about all that the finding shows. Whether the finding is told nevertheless is another question: chains and
+    /// breaches of the policy are.
+    #[must_use]
+    pub fn covers_finding(&self, finding: &Finding) -> bool {
+        let port = |port: Option<i32>| port.and_then(|port| u16::try_from(port).ok());
+        let reached: Vec<(&str, Option<u16>)> =
+            finding.observations.iter().map(|seen| (seen.dst_entity.as_str(), port(seen.dst_port))).collect();
+        let about = About { entity: &finding.entity, behaviour: &finding.behaviour, reached: &reached };
+        self.covers(about, finding.time)
+    }
+
     /// Whether it is about all of this: a finding of which only a part lies in the scope is told.
     pub(crate) fn covers(&self, about: About<'_>, time: i64) -> bool {
         let is_any_or = |wanted: &Option<String>, word: &str| wanted.as_deref().is_none_or(|wanted| wanted == word);

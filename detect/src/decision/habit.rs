@@ -101,6 +101,13 @@ impl Habits {
             past.is_accepted = true;
         }
     }
+
+    /// A person takes that back. The days on which it was done still count.
+    pub(crate) fn revoke(&mut self, habit: &Habit) {
+        if let Some(past) = self.past.get_mut(habit) {
+            past.is_accepted = false;
+        }
+    }
 }
 
 #[cfg(test)]
@@ -138,5 +145,9 @@ mod tests {
         assert!(!habits.is_one(&habit, 300, 12.0, 3));
         let other = Habit::new(1, DetectorName::Transfer, Edge { destination: 3, ..edge }, false);
         assert!(!habits.is_one(&other, 0, 6.0, 3));
+        habits.revoke(&habit);
+        assert!(!habits.is_one(&habit, 1, 6.0, 3));
+        (1..4).for_each(|day| habits.learn(habit, day, 6.0));
+        assert!(habits.is_one(&habit, 4, 6.0, 3), "it is done so often that it is a habit by itself");
     }
 }

@@ -63,6 +63,14 @@ impl Incidents {
         let incident = self.open.remove(place).incident;
         Some(Incident { state: IncidentState::Dismissed, resolved: Some(time), ..incident })
     }
+
+    /// A person takes back what was said of a finding. An incident that ended by it stays ended; what is told of the finding
+    /// from now on opens it again.
+    pub(crate) fn revoke(&mut self, finding_id: &str) {
+        for open in &mut self.open {
+            open.dismissed.remove(finding_id);
+        }
+    }
 }
 
 impl Open {

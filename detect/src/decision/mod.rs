@@ -46,7 +46,7 @@ use crate::report::DetectorName;
 pub(crate) use budget::Spender;
 use budget::{Allowance, Budget};
 use calibration::Calibration;
-pub(crate) use feedback::About;
+pub(crate) use feedback::{About, is_grave};
 pub(crate) use habit::Habit;
 use habit::Habits;
 use incidents::Incidents;
@@ -92,6 +92,15 @@ pub(crate) enum Standing {
     Suppressed,
     /// Somebody looked at it.
     Dismissed,
+    /// Somebody said that it is as it should be, of what never is a habit: this finding alone is told no more.
+    Accepted,
+}
+
+impl Standing {
+    /// Whether it is not decided about again: it was told, or somebody spoke of it.
+    pub(crate) const fn is_settled(&self) -> bool {
+        matches!(self, Self::Told | Self::Dismissed | Self::Accepted)
+    }
 }
 
 /// What is to be decided.
@@ -215,14 +224,22 @@ impl Decision {
         self.entities.div_ceil(100).max(1).saturating_mul(settings.findings_per_day as usize)
     }
 
+    fn hidden_by(&self, case: Case<'_>) -> Option<&Suppression> {
+        self.suppressions.iter().find(|suppression| suppression.covers(case.about, case.time))
+    }
+
+    /// The suppression that would hide it, were it not what must not be hidden.
+    pub(crate) fn overruled(&self, case: Case<'_>) -> Option<String> {
+        self.hidden_by(case).filter(|_| is_grave(case.behaviour)).map(|suppression| suppression.name.clone())
+    }
+
     /// What would be decided at the close, or at once, where these others that are told already are not taken in yet.
     pub(crate) fn consider(&self, case: Case<'_>, at_once: Option<&[Spender]>, settings: &DecisionSettings) -> Verdict {
-        let hidden = self.suppressions.iter().find(|suppression| suppression.covers(case.about, case.time));
+        let hidden = self.hidden_by(case);
         let told = |overruled| Verdict { standing: Standing::Told, overruled };
         let silent = |standing| Verdict { standing, overruled: None };
-        // Whoever moves through the network or breaks a rule is not to be hidden by what was said of something else.
-        let is_grave = matches!(case.behaviour, DetectorName::Chain | DetectorName::Policy);
-        let overruled = hidden.filter(|_| is_grave).map(|suppression| suppression.name.clone());
+        let is_grave = is_grave(case.behaviour);
+        let overruled = self.overruled(case);
         if case.behaviour == DetectorName::Policy {
             return told(overruled);
         }
@@ -272,7 +289,7 @@ impl Decision {
             Standing::HeldBack => self.decided.held_back += 1,
             Standing::Habit => self.decided.habits += 1,
             Standing::Suppressed => self.decided.suppressed += 1,
-            Standing::Candidate | Standing::Dismissed => (),
+            Standing::Candidate | Standing::Dismissed | Standing::Accepted => (),
         }
         verdict
     }
@@ -346,6 +363,14 @@ impl Decision {
             Control::Lift { name } => {
                 self.suppressions.retain(|known| known.name != name);
                 return None;
+            }
+            Control::Revoke { finding_id } => {
+                let (_, topic) = self.remembered.get(&finding_id)?.clone();
+                if let Some(habit) = &topic.habit {
+                    self.habits.revoke(habit);
+                }
+                self.incidents.revoke(&finding_id);
+                return Some((topic, None));
             }
             Control::Accept { finding_id } => (finding_id, true),
             Control::Dismiss { finding_id } => (finding_id, false),

@@ -16,8 +16,14 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// Keeps a control until its time. False: too many wait.
+    /// Keeps a control until its time. What it takes back and what still waits is dropped, as though it never had been said.
+    /// False: too many wait.
     pub(crate) fn add(&mut self, control: Control, time: i64) -> bool {
+        if let Some(finding) = control.revoked() {
+            self.waiting.values_mut().for_each(|waiting| waiting.retain(|known| !known.settles(finding)));
+            self.waiting.retain(|_, waiting| !waiting.is_empty());
+            self.count = self.waiting.values().map(Vec::len).sum();
+        }
         if self.count >= WAITING_MAX {
             return false;
         }
@@ -55,6 +61,26 @@ mod tests {
         check(&[(5, "a"), (6, "b"), (3, "c"), (5, "d")], 5, &["c", "a", "d"]);
         check(&[(i64::MIN, "a"), (i64::MAX, "b")], 0, &["a"]);
         check(&[(i64::MAX, "b")], i64::MAX, &["b"]);
+    }
+
+    #[test]
+    fn what_is_taken_back_in_time_was_never_said() {
+        let id = |finding: &str| finding.to_owned();
+        let mut schedule = Schedule::default();
+        for finding in ["a", "b"] {
+            assert!(schedule.add(Control::Accept { finding_id: id(finding) }, 5));
+            assert!(schedule.add(Control::Dismiss { finding_id: id(finding) }, 7));
+        }
+        assert!(schedule.add(Control::Revoke { finding_id: id("a") }, 5));
+        assert!(schedule.add(Control::Accept { finding_id: id("a") }, 6));
+        let expected = [
+            Control::Accept { finding_id: id("b") },
+            Control::Revoke { finding_id: id("a") },
+            Control::Accept { finding_id: id("a") },
+            Control::Dismiss { finding_id: id("b") },
+        ];
+        assert_eq!((schedule.count, schedule.take_due(9).as_slice()), (4, expected.as_slice()));
+        assert_eq!(schedule.count, 0);
     }
 
     #[test]

@@ -2,16 +2,13 @@
 //! remembered, take a few bytes. Judges nothing.
 
 use crate::event::Conversation;
+use crate::identity::PRINCIPAL_MAX;
 use crate::texts::Texts;
 use crate::usage;
 use serde::{Deserialize, Serialize};
 
 /// Parts of a credential's text are parted by this.
 const PART: char = '\u{1f}';
-/// Longest principal that is kept, characters.
-const PRINCIPAL_MAX: usize = 256;
-/// The use that stands for all beyond the bound.
-const OTHER_USES: &str = "\u{1f}\u{1f}(others)";
 
 /// What a flow says, as numbers; zero where it says nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,12 +107,12 @@ impl Speech {
     /// Number of what is asked; zero for nothing.
     pub(super) fn usage(&mut self, conversation: &Conversation<'_>) -> u32 {
         usage::write(conversation, &mut self.scratch);
-        if usage::shape(&self.scratch) == usage::TRANSPORT { 0 } else { self.uses.number(&self.scratch, OTHER_USES) }
+        if usage::shape(&self.scratch) == usage::TRANSPORT { 0 } else { self.uses.number(&self.scratch, usage::OTHERS) }
     }
 
     /// Number of a transport protocol as a use.
     pub(super) fn transport(&mut self, protocol: u8) -> u32 {
-        self.uses.number(&usage::transport(protocol), OTHER_USES)
+        self.uses.number(&usage::transport(protocol), usage::OTHERS)
     }
 
     /// Number of a credential; zero where it says nothing, and for all beyond the bound.

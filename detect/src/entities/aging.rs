@@ -41,5 +41,6 @@ impl Numbered for EntityLevel {
         self.decision.visit(number);
         self.withheld.visit(number);
         self.accepted.visit(number);
+        self.particulars.visit(number);
     }
 }

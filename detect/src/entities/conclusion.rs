@@ -39,8 +39,11 @@ impl EntityLevel {
     /// end by it. What is said of a finding that is not remembered changes nothing.
     pub fn control(&mut self, control: Control, time: i64) -> Vec<Incident> {
         let is_accepted = matches!(control, Control::Accept { .. });
+        let revoked = control.revoked().map(str::to_owned);
         let Some((topic, incident)) = self.decision.control(control, time) else { return Vec::new() };
-        if is_accepted {
+        if let Some(finding_id) = revoked {
+            self.findings.revoke(&topic, &finding_id, &self.network);
+        } else if is_accepted {
             // What was held back from learning is learnt: here by the next close, at the edges with its feedback.
             self.accepted.extend(self.findings.edges_of(&topic));
             self.findings.accept(&topic);

@@ -9,6 +9,7 @@ use super::{EntityLevel, View};
 use crate::finding::Unusual;
 use crate::identity::{self, Terms};
 use crate::numbered::keep_keys;
+use crate::particulars::Particular;
 use crate::report::{DetectorName, Lapse, Proof};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -134,11 +135,16 @@ impl Identities {
 }
 
 impl EntityLevel {
-    /// Takes in who proved what and which edges lost their protection: what of it is news.
-    pub(super) fn changed_identities(&mut self, view: &View, is_silent: bool) -> Vec<Unusual> {
+    /// Takes in who proved what and which edges lost their protection: what of it is news, and the principals that are, by
+    /// entity.
+    pub(super) fn changed_identities(
+        &mut self,
+        view: &View,
+        is_silent: bool,
+    ) -> (Vec<Unusual>, Vec<(u32, Particular)>) {
         let mismatches = self.identities.take(view, is_silent);
         if is_silent {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
         let terms = Terms {
             window_length: view.length,
@@ -146,7 +152,10 @@ impl EntityLevel {
             lines_max: self.settings.observations_max,
         };
         let is_open = |entity, subject: &str| self.findings.is_open(entity, DetectorName::Identity, subject);
-        identity::of_window(&self.network, &mismatches, &downgrades(view), terms, is_open)
+        let changed = identity::of_window(&self.network, &mismatches, &downgrades(view), terms, is_open);
+        let principal = |Proof { principal, .. }: &Proof| Particular::principal(principal.clone());
+        let proved = mismatches.iter().map(|news| (news.proof.entity(), principal(&news.proof)));
+        (changed, proved.collect())
     }
 }
 

@@ -46,6 +46,7 @@ use crate::decision::{Decision, Incident, Spender, Weighed};
 use crate::explain::Explainer;
 use crate::finding::{Deciding, OpenFindings, Touched};
 use crate::network::{Edge, Network};
+use crate::particulars::Particulars;
 use crate::report::{Birth, Common, Exchange, Feedback, Inflow, Pools, Report};
 use crate::settings::Settings;
 use chain::Chains;
@@ -92,6 +93,8 @@ pub struct EntityLevel {
     mediated: Mediated,
     /// How much each entity moves on a usual day.
     daily: Daily,
+    /// What open findings are about beyond their edges.
+    particulars: Particulars,
 }
 
 /// A birth with what it says.
@@ -213,6 +216,7 @@ impl EntityLevel {
             peers: peers::Peers::default(),
             mediated: Mediated::default(),
             daily: Daily::default(),
+            particulars: Particulars::default(),
         }
     }
 
@@ -253,7 +257,7 @@ impl EntityLevel {
         let births = self.judge_births(&view, &outlook, &accessed, is_starting);
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
-        let changed = self.changed_identities(&view, is_silent);
+        let (changed, proved) = self.changed_identities(&view, is_silent);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -322,12 +326,14 @@ impl EntityLevel {
             }
         }
         let is_told = |source, behaviour, subject: &str| pending.has_told(&(source, behaviour, subject.to_owned()));
+        self.particulars.take(&view, (&self.findings, &touched), &proved, &self.network);
         let by = Deciding {
             window: &view,
             network: &self.network,
             daily: &self.daily,
             settings: &self.settings,
             decision: &mut self.decision,
+            particulars: &self.particulars,
         };
         let told = self.findings.decide(&touched, by, is_told);
         if is_silent {

@@ -89,6 +89,7 @@ impl EntityLevel {
             peers,
             mediated,
             daily,
+            particulars,
         } = self;
         writer.add("entities.network", 1, network);
         writer.add("entities.states", 1, states);
@@ -105,6 +106,7 @@ impl EntityLevel {
         writer.add("entities.peers", 1, peers);
         writer.add("entities.mediated", 1, mediated);
         writer.add("entities.daily", 1, daily);
+        writer.add("entities.particulars", 1, particulars);
     }
 
     /// The level of a snapshot, under these settings.
@@ -130,6 +132,7 @@ impl EntityLevel {
         level.peers = snapshot.take("entities.peers", &[(1, decode)])?.unwrap_or_default();
         level.mediated = snapshot.take("entities.mediated", &[(1, decode)])?.unwrap_or_default();
         level.daily = snapshot.take("entities.daily", &[(1, decode)])?.unwrap_or_default();
+        level.particulars = snapshot.take("entities.particulars", &[(1, decode)])?.unwrap_or_default();
         level.checked()
     }
 

@@ -2,9 +2,10 @@
 //! what was decided. What is strong enough is [`crate::decision`]'s to say.
 
 use super::{Open, OpenFindings, Touched, Unusual, is_about_new_edges};
-use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict};
+use crate::decision::{About, Case, Decision, Habit, Spender, Standing, Topic, Verdict, is_grave};
 use crate::entities::{Daily, View};
 use crate::network::{Edge, Network};
+use crate::particulars::Particulars;
 use crate::report::DetectorName;
 use crate::settings::Settings;
 use std::collections::BTreeSet;
@@ -22,6 +23,7 @@ pub(crate) struct Deciding<'a> {
     pub(crate) daily: &'a Daily,
     pub(crate) settings: &'a Settings,
     pub(crate) decision: &'a mut Decision,
+    pub(crate) particulars: &'a Particulars,
 }
 
 impl OpenFindings {
@@ -50,7 +52,7 @@ impl OpenFindings {
         let verdict =
             open.with_case(network, source, severity, |case| decision.consider(case, Some(others), &settings.decision));
         open.overruled = verdict.overruled;
-        (verdict.standing == Standing::Told).then(|| open.told(network, daily, source))
+        (verdict.standing == Standing::Told).then(|| open.told(network, daily, source, &Particulars::default()))
     }
 
     /// Decides which of the findings that a window touched are told: first those that were told at once, in the order of
@@ -61,13 +63,13 @@ impl OpenFindings {
         by: Deciding<'_>,
         is_told: impl Fn(u32, DetectorName, &str) -> bool,
     ) -> Vec<(Finding, Topic)> {
-        let Deciding { window, network, daily, settings, decision } = by;
+        let Deciding { window, network, daily, settings, decision, particulars } = by;
         let end = window.start.saturating_add(window.length);
         let mut cases = Vec::new();
         for &(source, place) in touched {
             let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
             let severity = open.severity(network, daily);
-            if !matches!(open.standing, Standing::Told | Standing::Dismissed) && severity >= settings.severity_min {
+            if !open.standing.is_settled() && severity >= settings.severity_min {
                 let at_once = is_told(source, open.behaviour, &open.subject);
                 cases.push((!at_once, if at_once { open.decided } else { end }, open.ratio, source, place, severity));
             }
@@ -97,9 +99,14 @@ impl OpenFindings {
         }
         let mut findings = Vec::new();
         for &(source, place) in touched {
-            let Some(open) = self.open.get(&source).and_then(|all| all.get(place)) else { continue };
+            let Some(open) = self.open.get_mut(&source).and_then(|all| all.get_mut(place)) else { continue };
+            if is_grave(open.behaviour) {
+                // It may have been said, or lifted, after it was decided.
+                let severity = open.severity(network, daily);
+                open.overruled = open.with_case(network, source, severity, |case| decision.overruled(case));
+            }
             if open.standing == Standing::Told && open.severity(network, daily) >= settings.severity_min {
-                findings.push((open.told(network, daily, source), open.topic(source)));
+                findings.push((open.told(network, daily, source, particulars), open.topic(source)));
             }
         }
         findings
@@ -124,6 +131,22 @@ impl OpenFindings {
         entities.map(|(&entity, _)| entity).collect()
     }
 
+    /// A finding that a window touched.
+    pub(crate) fn at(&self, entity: u32, place: usize) -> Option<&Open> {
+        self.open.get(&entity)?.get(place)
+    }
+
+    /// Ids of findings of some behaviours that are open.
+    pub(crate) fn ids_of(
+        &self,
+        is_wanted: impl Fn(DetectorName) -> bool,
+        network: &Network,
+    ) -> impl Iterator<Item = String> {
+        let all = self.open.iter().flat_map(|(&entity, all)| all.iter().map(move |open| (entity, open)));
+        let wanted = all.filter(move |(_, open)| is_wanted(open.behaviour));
+        wanted.map(|(entity, open)| open.finding_id(network, entity))
+    }
+
     /// The edges of a finding that is open.
     pub(crate) fn edges_of(&self, topic: &Topic) -> Vec<Edge> {
         let all = self.open.get(&topic.entity).into_iter().flatten();
@@ -133,12 +156,27 @@ impl OpenFindings {
 
     /// A person accepted it: it is usual, and told no more.
     pub(crate) fn accept(&mut self, topic: &Topic) {
-        self.settle(topic, &Standing::Habit);
+        self.settle(topic, if is_grave(topic.behaviour) { &Standing::Accepted } else { &Standing::Habit });
     }
 
     /// A person looked at it: it is told no more.
     pub(crate) fn dismiss(&mut self, topic: &Topic) {
         self.settle(topic, &Standing::Dismissed);
+    }
+
+    /// A person takes back what was said of this finding: while it goes on it is told again, and what is open of its kind by
+    /// now is decided about anew.
+    pub(crate) fn revoke(&mut self, topic: &Topic, finding_id: &str, network: &Network) {
+        let all = self.open.get_mut(&topic.entity).into_iter().flatten();
+        let settled = all.filter(|open| {
+            open.behaviour == topic.behaviour
+                && open.subject == topic.subject
+                && matches!(open.standing, Standing::Habit | Standing::Dismissed | Standing::Accepted)
+        });
+        for open in settled {
+            let is_itself = open.finding_id(network, topic.entity) == finding_id;
+            open.standing = if is_itself { Standing::Told } else { Standing::Candidate };
+        }
     }
 
     fn settle(&mut self, topic: &Topic, standing: &Standing) {
@@ -191,8 +229,9 @@ impl Open {
     }
 
     /// The finding as a person is told it.
-    fn told(&self, network: &Network, daily: &Daily, source: u32) -> Finding {
-        let mut finding = self.finding(network, daily, source);
+    fn told(&self, network: &Network, daily: &Daily, source: u32, particulars: &Particulars) -> Finding {
+        let known = particulars.of(&self.finding_id(network, source));
+        let mut finding = self.finding(network, daily, source, known);
         if let Some(name) = &self.overruled {
             let note =
                 format!("suppression {name} covers it, but chains and breaches of the policy are told nevertheless");

@@ -8,7 +8,7 @@ use tradewind_model::Finding;
 const DAY: i64 = 288;
 
 /// A quiet network: thirty services that call one of five each, every window.
-fn quiet(windows: std::ops::Range<i64>) -> Vec<Flow> {
+pub(crate) fn quiet(windows: std::ops::Range<i64>) -> Vec<Flow> {
     let flow = |window, service: i64| {
         Flow::new(window, 1 + service, &format!("service/c{service}"), &format!("service/s{}", service % 5), 443)
     };
@@ -21,9 +21,17 @@ fn search(window: i64, source: &str) -> Vec<Flow> {
     (10..22).map(target).collect()
 }
 
-fn run(mut flows: Vec<Flow>, mut each: impl FnMut(&mut Engine, i64)) -> (Engine, Vec<Finding>) {
+pub(crate) fn run(flows: Vec<Flow>, each: impl FnMut(&mut Engine, i64)) -> (Engine, Vec<Finding>) {
+    run_with(Settings::default(), flows, each)
+}
+
+pub(crate) fn run_with(
+    settings: Settings,
+    mut flows: Vec<Flow>,
+    mut each: impl FnMut(&mut Engine, i64),
+) -> (Engine, Vec<Finding>) {
     flows.sort_by_key(|flow| flow.time);
-    let mut engine = Engine::new(Settings::default()).unwrap();
+    let mut engine = Engine::new(settings).unwrap();
     let (mut findings, mut last) = (Vec::new(), i64::MIN);
     for flow in &flows {
         let window = (flow.time - START).div_euclid(WINDOW);

@@ -6,6 +6,7 @@ mod calibration;
 mod conversations;
 mod decision;
 mod evaluation;
+mod feedback;
 mod hostile;
 mod kept;
 mod long_view;

@@ -8,6 +8,7 @@ mod told;
 use crate::commands::detect::judge::Judge;
 use crate::commands::detect::{SpanArgs, replay};
 use crate::context::Context;
+use crate::feedback;
 use crate::findings::origin;
 use crate::output::note;
 use clap::Args;
@@ -54,9 +55,9 @@ pub(crate) fn run(args: &BacktestArgs, context: &Context) -> anyhow::Result<()> 
     note(&training.text(&extent));
     let mut before = Judge::new(current.clone(), Some(training.until))?;
     let mut after = Judge::new(wanted.clone(), Some(training.until))?;
-    let controls = runtime.block_on(lake.controls())?;
-    before.control(&controls.rows);
-    after.control(&controls.rows);
+    let controls = runtime.block_on(feedback::all(&lake))?;
+    before.control(&controls);
+    after.control(&controls);
     let mut observe = |event: &FlowEvent<'_>| {
         before.observe(event);
         after.observe(event);

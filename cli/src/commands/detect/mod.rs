@@ -127,8 +127,8 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     if let Some(suppressions) = feedback::from_settings(&context.settings)? {
         runtime.block_on(feedback::sync(&lake, &suppressions, context.clock.now()))?;
     }
-    let controls = runtime.block_on(lake.controls()).context("failed to read what was said of findings")?;
-    judge.control(&controls.rows);
+    let controls = runtime.block_on(feedback::all(&lake))?;
+    judge.control(&controls);
     let mut observe = |event: &FlowEvent<'_>| {
         judge.observe(event);
         ControlFlow::Continue(())
@@ -138,7 +138,7 @@ pub(crate) fn detect(args: &DetectArgs, context: &Context) -> anyhow::Result<Sum
     judge.finish();
     let incidents = judge.take_incidents();
     let mut findings = judge.into_findings();
-    let words = feedback::words_on_findings(&controls.rows);
+    let words = feedback::words_on_findings(&controls);
     let found = findings.len();
     findings.retain(|finding| !words.contains_key(finding.finding_id.as_str()));
     let provenance = Provenance {

@@ -1,17 +1,20 @@
-//! `tradewind findings accept|dismiss|suppress|lift`: records what a person says of findings. Detection takes it from the
+//! `tradewind findings accept|dismiss|revoke|suppress|lift`: records what a person says of findings. Detection takes it from the
 //! lake; what follows is its business.
 
 use super::scope::{self, ScopePart};
 use crate::context::Context;
 use crate::failure::usage;
-use crate::feedback::{Said, suppression_of, words_on_findings};
-use crate::findings::{self, short_id};
+use crate::feedback::{self, Said, suppression_of, words_on_findings};
+use crate::findings::{self, control_record, short_id};
 use crate::output::{OutputFormat, json, json_pretty, line, note, printable};
 use anyhow::{Context as _, anyhow};
 use clap::Args;
 use tradewind_model::time::rfc3339;
-use tradewind_model::{ControlAction, ControlOrigin, Finding, RecordedControl, Scope};
+use tradewind_model::{ControlAction, ControlOrigin, Finding, Scope};
 use tradewind_storage::Lake;
+
+/// The longest reason, and the longest name of anybody or anything, in bytes.
+const TEXT_MAX: usize = 2_000;
 
 /// Who says it and why, for the record.
 #[derive(Args, Debug)]
@@ -76,8 +79,12 @@ impl WhyArgs {
         given.unwrap_or_else(|| "unknown".to_owned())
     }
 
-    fn said(&self, action: ControlAction, time: i64) -> Said {
-        Said {
+    fn said(&self, action: ControlAction, time: i64) -> anyhow::Result<Said> {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        if length(&self.reason).max(length(&self.author)) > TEXT_MAX {
+            return Err(usage(format!("--reason and --author are at most {TEXT_MAX} bytes long")));
+        }
+        Ok(Said {
             action,
             finding_id: None,
             name: None,
@@ -87,7 +94,7 @@ impl WhyArgs {
             author: self.author(),
             reason: self.reason.clone(),
             origin: ControlOrigin::Command,
-        }
+        })
     }
 }
 
@@ -99,23 +106,48 @@ pub(super) fn of_finding(
     context: &Context,
 ) -> anyhow::Result<()> {
     let finding = context.runtime.block_on(findings::find(lake, &args.id))?.finding;
-    let known = context.runtime.block_on(lake.controls())?;
-    let done = if action == ControlAction::Accept { "accepted" } else { "dismissed" };
-    let id = short_id(&finding.finding_id);
-    if let Some(row) = words_on_findings(&known.rows).get(finding.finding_id.as_str())
+    let known = context.runtime.block_on(feedback::all(lake))?;
+    let (done, id) = (done(action), short_id(&finding.finding_id));
+    if let Some(row) = words_on_findings(&known).get(finding.finding_id.as_str())
         && row.action == action
     {
         note(&format!("{id} was {done} by {} at {} already", row.author, rfc3339(row.recorded_time)));
         return Ok(());
     }
     // After all that it tells of: what is told later is of the same kind, or news.
-    let said = args.why.said(action, finding.time.max(finding.last_seen));
+    let said = args.why.said(action, finding.time.max(finding.last_seen))?;
     let said = Said { finding_id: Some(finding.finding_id.clone()), ..said };
     record(lake, said, context, &format!("{done} {id}: {}", finding.title))?;
-    if finding.behaviour == "policy" && action == ControlAction::Accept {
-        note("the declared policy still denies it: change the policy, or it is told again when it happens again");
+    match finding.behaviour.as_str() {
+        "policy" if action == ControlAction::Accept => {
+            note("the declared policy still denies it: change the policy, or it is told again when it happens again");
+        }
+        "chain" if action == ControlAction::Accept => note("chains never become habits: the next one is told"),
+        _ => {}
     }
     Ok(())
+}
+
+/// Takes back what was said of a finding.
+pub(super) fn revoke(lake: &Lake, args: &FindingArgs, context: &Context) -> anyhow::Result<()> {
+    let finding = context.runtime.block_on(findings::find(lake, &args.id))?.finding;
+    let known = context.runtime.block_on(feedback::all(lake))?;
+    let id = short_id(&finding.finding_id);
+    let Some(row) = words_on_findings(&known).remove(finding.finding_id.as_str()) else {
+        return Err(anyhow!("finding {id} is neither accepted nor dismissed: there is nothing to take back"));
+    };
+    // From where that holds, so that a replay goes on as though it never had been said.
+    let said = args.why.said(ControlAction::Revoke, row.time)?;
+    let text = format!("taken back: {id} is no longer {}: {}", done(row.action), finding.title);
+    record(lake, Said { finding_id: Some(finding.finding_id.clone()), ..said }, context, &text)?;
+    if row.action == ControlAction::Accept {
+        note("what a running service learnt from it stays learnt: a contact that is known by now is not new again");
+    }
+    Ok(())
+}
+
+const fn done(action: ControlAction) -> &'static str {
+    if matches!(action, ControlAction::Accept) { "accepted" } else { "dismissed" }
 }
 
 /// Suppresses a scope.
@@ -139,16 +171,16 @@ pub(super) fn suppress(lake: &Lake, args: &SuppressArgs, context: &Context) -> a
         }
     };
     let name = args.name.clone().unwrap_or(name);
-    if name.trim().is_empty() {
-        return Err(usage("a suppression needs a name"));
+    if name.trim().is_empty() || name.len() > TEXT_MAX {
+        return Err(usage(format!("a suppression needs a name, of at most {TEXT_MAX} bytes")));
     }
-    let known = context.runtime.block_on(lake.controls())?;
-    if let Some(row) = suppression_of(&known.rows, &name)
+    let known = context.runtime.block_on(feedback::all(lake))?;
+    if let Some(row) = suppression_of(&known, &name)
         && row.origin == ControlOrigin::File
     {
         return Err(usage(format!("suppression {name} is in the file of suppressions: change it there")));
     }
-    let said = args.why.said(ControlAction::Suppress, time);
+    let said = args.why.said(ControlAction::Suppress, time)?;
     let finding_id = finding.map(|finding| finding.finding_id);
     let text = format!("suppressed until {} as {name}: {}", rfc3339(until), scope::words(&scope));
     let hides_grave = scope.behaviour.as_deref().is_none_or(|word| matches!(word, "chain" | "policy"));
@@ -176,18 +208,20 @@ fn scope_of(finding: &Finding) -> Scope {
 
 /// Ends a suppression.
 pub(super) fn lift(lake: &Lake, args: &LiftArgs, context: &Context) -> anyhow::Result<()> {
-    let known = context.runtime.block_on(lake.controls())?;
-    let Some(row) = suppression_of(&known.rows, &args.name) else {
-        let names: Vec<&str> = crate::feedback::suppressions(&known.rows).into_keys().collect();
+    let known = context.runtime.block_on(feedback::all(lake))?;
+    let Some(row) = suppression_of(&known, &args.name) else {
+        let names: Vec<&str> = feedback::suppressions(&known).into_keys().collect();
         let names =
             if names.is_empty() { "there are none".to_owned() } else { format!("there are {}", names.join(", ")) };
-        return Err(anyhow!("there is no suppression {}: {names}", args.name));
+        let is_finding = words_on_findings(&known).into_keys().any(|id| id.starts_with(&args.name));
+        let hint = if is_finding { "; `findings revoke` takes back what was said of a finding" } else { "" };
+        return Err(anyhow!("there is no suppression {}: {names}{hint}", args.name));
     };
     if row.origin == ControlOrigin::File {
         return Err(usage(format!("suppression {} is in the file of suppressions: take it out there", args.name)));
     }
     // From where the suppression holds, so that a replay tells what it had hidden.
-    let said = args.why.said(ControlAction::Lift, row.time);
+    let said = args.why.said(ControlAction::Lift, row.time)?;
     record(lake, Said { name: Some(args.name.clone()), ..said }, context, &format!("lifted {}", args.name))
 }
 
@@ -196,21 +230,8 @@ fn record(lake: &Lake, said: Said, context: &Context, text: &str) -> anyhow::Res
     let appended = context.runtime.block_on(lake.append_controls(std::slice::from_ref(&recorded)));
     appended.context("it was not recorded, and nothing changes")?;
     match context.output {
-        Some(OutputFormat::Json) => line(&json_pretty(&shown(&recorded)?)?),
-        Some(OutputFormat::Ndjson) => line(&json(&shown(&recorded)?)?),
+        Some(OutputFormat::Json) => line(&json_pretty(&control_record(&recorded)?)?),
+        Some(OutputFormat::Ndjson) => line(&json(&control_record(&recorded)?)?),
         _ => line(&printable(text)),
     }
-}
-
-/// As JSON, with times as text.
-fn shown(recorded: &RecordedControl) -> anyhow::Result<serde_json::Value> {
-    let mut value = serde_json::to_value(recorded).context("failed to write a control as JSON")?;
-    for name in ["recorded_time", "time", "until"] {
-        if let Some(time) = value.get_mut(name)
-            && let Some(micros) = time.as_i64()
-        {
-            *time = rfc3339(micros).into();
-        }
-    }
-    Ok(value)
 }

@@ -1,6 +1,7 @@
 //! The scope of a suppression as it is typed: `entity=cart,port=443`, until when, and its words.
 
 use crate::failure::usage;
+use crate::feedback;
 use crate::findings::{self, Filter};
 use std::collections::BTreeSet;
 use tradewind_detect::report::DetectorName;
@@ -30,7 +31,7 @@ pub(super) fn part(text: &str) -> Result<ScopePart, String> {
         "destination" => Ok(ScopePart::Destination(value.to_owned())),
         "port" => value.parse().map(ScopePart::Port).map_err(|_| format!("`{value}` is no port: expected 0 to 65535")),
         "behaviour" if DetectorName::from_word(value).is_some() => Ok(ScopePart::Behaviour(value.to_owned())),
-        "behaviour" => Err(format!("`{value}` is no behaviour: findings name theirs")),
+        "behaviour" => Err(feedback::no_behaviour(value)),
         _ => Err(format!("`{key}` is not known: {EXPECTED}")),
     }
 }
@@ -129,6 +130,11 @@ mod tests {
 
     #[test]
     fn parts_are_read() {
+        let skan = feedback::no_behaviour("skan");
+        assert!(
+            skan.starts_with("`skan` is no behaviour: there are beacon, ") && skan.contains(", slow-scan, "),
+            "{skan}"
+        );
         let check = |text: &str, expected: Result<ScopePart, &str>| {
             assert_eq!(part(text), expected.map_err(str::to_owned), "{text}");
         };
@@ -137,7 +143,7 @@ mod tests {
         check("port=443", Ok(ScopePart::Port(443)));
         check("port=70000", Err("`70000` is no port: expected 0 to 65535"));
         check("behaviour=scan", Ok(ScopePart::Behaviour("scan".into())));
-        check("behaviour=skan", Err("`skan` is no behaviour: findings name theirs"));
+        check("behaviour=skan", Err(&skan));
         assert!(part("entity=").is_err() && part("host=a").is_err() && part("").is_err());
     }
 

@@ -6,11 +6,13 @@ mod told;
 
 use crate::commands::detect::judge::Judge;
 use crate::commands::detect::replay;
-use crate::commands::detect::span::Span;
+use crate::commands::detect::span::{Extent, Span};
 use crate::context::Context;
 use crate::failure::FindingDiffers;
+use crate::feedback;
 use crate::findings::{self, Stored, WITHDRAWN, origin, short_id};
 use crate::output::{check_summary, counted};
+use anyhow::bail;
 use clap::Args;
 use compare::{Difference, differences};
 use serde::Serialize;
@@ -18,14 +20,15 @@ use std::ops::ControlFlow;
 use tradewind_detect::{FlowEvent, Settings};
 use tradewind_model::provenance::MADE_BY_RUN;
 use tradewind_model::table::FLOWS;
-use tradewind_model::time::SECOND;
+use tradewind_model::time::{DAY, SECOND, rfc3339};
 use tradewind_model::{Finding, RecordedControl};
 use tradewind_storage::Lake;
 
 /// Make a finding again from the stored flows, and say whether it is the same
 ///
 /// The flows are read as they were when the finding was made, where the lake still has that version, and judged with the
-/// settings that the finding names. Nothing is written. Exit codes: 0 it is identical, 3 it differs or is not found again.
+/// settings that the finding names. Nothing is written. Exit codes: 0 it is identical, 3 it differs or is not found again,
+/// 1 it cannot be made again, because its flows are gone or another version of the detectors made it.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  tradewind verify 3f2a")]
 pub(crate) struct VerifyArgs {
@@ -80,10 +83,11 @@ async fn verify(id: &str, context: &Context) -> anyhow::Result<Report> {
     let lake = Lake::open(context.lake_location()?).await?;
     let stored = findings::find(&lake, id).await?;
     let settings = origin::settings(&stored.finding, &stored.provenance)?;
-    let flows = Flows::of(&lake, &stored).await?;
-    let mut controls = lake.controls().await?.rows;
+    let mut flows = Flows::of(&lake, &stored).await?;
+    let extent = flows.extent(&stored).await?;
+    let mut controls = feedback::all(&lake).await?;
     controls.retain(|row| row.recorded_time <= stored.recorded_time);
-    let (findings, judged) = again(&flows, &stored, (settings, &controls), context.shows_progress()).await?;
+    let (findings, judged) = again(&flows, &extent, &stored, (settings, &controls), context.shows_progress()).await?;
     let mut report = Report {
         finding_id: stored.finding.finding_id.clone(),
         result: Verified::NotFound,
@@ -151,11 +155,31 @@ impl Flows {
         let span = Span { ingested_before: Some(stored.recorded_time), ..span };
         Ok(Self { lake: lake.clone(), version, span, notes })
     }
+
+    /// What the lake has of them.
+    ///
+    /// # Errors
+    /// The finding's own flows are gone, so that nothing can be said of it; a lake that cannot be read.
+    async fn extent(&mut self, stored: &Stored) -> anyhow::Result<Extent> {
+        let finding = &stored.finding;
+        let id = short_id(&finding.finding_id);
+        let found = self.span.extent(&self.lake).await?;
+        let Some(extent) = found.filter(|found| found.first <= finding.last_seen && found.last >= finding.first_seen)
+        else {
+            bail!("the flows of finding {id} are no longer in the lake: it cannot be made again");
+        };
+        if stored.provenance.replay_from.is_some_and(|from| extent.first.saturating_sub(from) > DAY) {
+            self.notes
+                .push(format!("flows before {} are gone, from which was learnt what is normal", rfc3339(extent.first)));
+        }
+        Ok(extent)
+    }
 }
 
 /// What the detectors find up to the last window of the stored finding, and how many flows they judged.
 async fn again(
     flows: &Flows,
+    extent: &Extent,
     stored: &Stored,
     (settings, controls): (Settings, &[RecordedControl]),
     shows_progress: bool,
@@ -165,7 +189,6 @@ async fn again(
     let mut judge = Judge::new(settings, stored.provenance.trained_until)?;
     // What was said of findings later was not known then.
     judge.control(controls);
-    let Some(extent) = flows.span.extent(&flows.lake).await? else { return Ok((Vec::new(), 0)) };
     let mut is_past = false;
     // The flow that follows the window closes it; what later ones add is not part of the stored finding.
     let mut observe = |event: &FlowEvent<'_>| {
@@ -173,7 +196,7 @@ async fn again(
         is_past = event.time >= end;
         if is_past { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    let judged = replay::run(&flows.lake, &flows.span, &extent, shows_progress, &mut observe).await?;
+    let judged = replay::run(&flows.lake, &flows.span, extent, shows_progress, &mut observe).await?;
     if !is_past {
         // A replay ends with a part of a window, the service waits for all of it.
         match stored.provenance.made_by.as_deref() {

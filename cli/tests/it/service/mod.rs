@@ -5,6 +5,7 @@ mod clock;
 mod disk;
 mod embedded;
 mod feedback;
+mod feedback_kafka;
 mod full_disk;
 mod kafka;
 mod read_only;
