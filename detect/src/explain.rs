@@ -2,6 +2,7 @@
 
 mod long_view;
 mod scan;
+pub(crate) mod silence;
 
 use crate::decision::Weighed;
 use crate::edges::Prediction;

@@ -41,7 +41,8 @@ pub use entities::{EdgeScore, UnitScore, UnusualSize};
 pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
-    IdentitySettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SlowScanSettings, VolumeSettings,
+    IdentitySettings, ProtocolSettings, ScanSettings, Settings, SettingsError, SilenceSettings, SlowScanSettings,
+    VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.

@@ -40,6 +40,8 @@ impl Open {
             DetectorName::Scan | DetectorName::SlowScan | DetectorName::Dark => usize::from(is_agent),
             DetectorName::Transfer | DetectorName::Exfiltration => 1 + has_agent,
             DetectorName::Beacon => 1,
+            // What was scaled down or removed looks the same.
+            DetectorName::Silence => 0,
             DetectorName::Drift => has_agent,
             DetectorName::Denied
             | DetectorName::Failed
@@ -79,6 +81,8 @@ impl Open {
                     (false, false) => "T1048",
                 };
             }
+            // Service Stop.
+            DetectorName::Silence => return "T1489",
             // Application Layer Protocol.
             DetectorName::Beacon => return "T1071",
             // Network Service Discovery; a service that stopped answering looks the same.
@@ -121,6 +125,10 @@ impl Open {
             ),
             (!lead.is_oriented(), String::from("which end opened the connections is not known")),
             (self.is_partial, String::from("its last window may be partial")),
+            (
+                self.behaviour == DetectorName::Silence,
+                String::from("a service that was removed, scaled down or moved looks the same"),
+            ),
         ];
         let said: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
         said.join("; ")
@@ -185,6 +193,12 @@ impl Open {
             DetectorName::Exfiltration => {
                 format!("{source} sends far more data to {destination}{port} than new contacts do")
             }
+            DetectorName::Silence if lead.explanation.is_inbound => {
+                format!("{} has gone quiet: hardly anything reaches it any more", wording::entity(network, entity))
+            }
+            DetectorName::Silence => {
+                format!("{} has gone quiet: it hardly calls anybody any more", wording::entity(network, entity))
+            }
             DetectorName::Beacon => format!("{source} calls {destination}{port} at regular times"),
             DetectorName::Drift => {
                 format!("amounts between {source} and {destination}{port} change a little every day")
@@ -210,6 +224,9 @@ impl Open {
             }
         }
         let Explanation { observed, remark, .. } = &lead.explanation;
+        if self.behaviour == DetectorName::Silence {
+            return format!("{observed}{remark}");
+        }
         match self.edge_count.saturating_sub(1) as u64 {
             0 => format!("{observed} ({amount}){remark}"),
             more => {
@@ -242,6 +259,10 @@ impl Open {
             if self.edge_count > self.edges.len() { Vec::new() } else { self.edges.iter().map(evidence).collect() };
         let evidence_query = match self.behaviour {
             DetectorName::Inflow => evidence::query_to(entity, self.first_window, self.last_seen),
+            DetectorName::Silence if lead.explanation.is_inbound => {
+                evidence::query_to(entity, lead.counts.first, self.last_seen)
+            }
+            DetectorName::Silence => evidence::query(entity, lead.counts.first, self.last_seen, &[]),
             DetectorName::Policy if self.subject != NO_POLICY => {
                 let rule = self.subject.strip_prefix(RULE_SUBJECT);
                 evidence::query_of_breaches(entity, rule, self.first_window, self.last_seen)

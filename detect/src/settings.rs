@@ -2,7 +2,9 @@
 
 mod detectors;
 
-pub use detectors::{BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, SlowScanSettings};
+pub use detectors::{
+    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, SilenceSettings, SlowScanSettings,
+};
 
 use crate::decision::DecisionSettings;
 use serde::{Deserialize, Serialize};
@@ -57,6 +59,8 @@ pub struct Settings {
     pub protocol: ProtocolSettings,
     /// Settings of the detector of changed identities.
     pub identity: IdentitySettings,
+    /// Settings of the detector of silence.
+    pub silence: SilenceSettings,
 }
 
 /// Settings of the detector of unusual protocols, operations and resources on known edges.
@@ -170,6 +174,7 @@ impl Default for Settings {
             decision: DecisionSettings::default(),
             protocol: ProtocolSettings::default(),
             identity: IdentitySettings::default(),
+            silence: SilenceSettings::default(),
         }
     }
 }

@@ -25,6 +25,7 @@ impl EntityLevel {
         self.states.keep(&numbers);
         self.uses.keep(&numbers);
         self.identities.keep(&numbers);
+        self.rhythms.keep(&numbers);
         self.chains.keep(&numbers);
         self.floor.keep(&numbers);
     }

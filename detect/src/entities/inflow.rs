@@ -58,6 +58,8 @@ pub(crate) struct Judged {
     pub(crate) p_of_level: f64,
     pub(crate) p_of_clients: f64,
     pub(crate) p_of_flood: f64,
+    /// Of so many at this hour of the week; 1 where that is not known.
+    pub(crate) p_of_season: f64,
     /// What its level was judged by.
     pub(crate) prediction: Option<Prediction>,
 }
@@ -90,7 +92,12 @@ impl Judged {
 
     /// What spoke, by name.
     pub(super) fn signals(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        let all = [("level", self.p_of_level), ("clients", self.p_of_clients), ("flood", self.p_of_flood)];
+        let all = [
+            ("level", self.p_of_level),
+            ("clients", self.p_of_clients),
+            ("flood", self.p_of_flood),
+            ("season", self.p_of_season),
+        ];
         all.into_iter().filter(|&(_, p_value)| p_value < 1.0)
     }
 
@@ -127,8 +134,15 @@ impl Crowd {
         change: f64,
         settings: &Settings,
     ) -> Judged {
-        let mut judged =
-            Judged { inflow, clients, p_of_level: 1.0, p_of_clients: 1.0, p_of_flood: 1.0, prediction: None };
+        let mut judged = Judged {
+            inflow,
+            clients,
+            p_of_level: 1.0,
+            p_of_clients: 1.0,
+            p_of_flood: 1.0,
+            p_of_season: 1.0,
+            prediction: None,
+        };
         let Some((baseline, age)) = known else { return judged };
         let VolumeSettings { windows_min, variance_prior, freedom_max, is_enabled, .. } = settings.volume;
         if is_enabled && f64::from(baseline.level.weight) >= windows_min && inflow.opened > 0 {

@@ -19,6 +19,7 @@ mod popularity;
 mod port;
 mod refusals;
 mod scan;
+mod silence;
 mod slow_scan;
 mod states;
 mod unit;
@@ -76,6 +77,8 @@ pub struct EntityLevel {
     uses: uses::Uses,
     /// Who proves what.
     identities: identities::Identities,
+    /// Who is heard when.
+    rhythms: silence::Rhythms,
 }
 
 /// A birth with what it says.
@@ -193,6 +196,7 @@ impl EntityLevel {
             accepted: Vec::new(),
             uses: uses::Uses::default(),
             identities: identities::Identities::default(),
+            rhythms: silence::Rhythms::default(),
         }
     }
 
@@ -230,6 +234,7 @@ impl EntityLevel {
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
         let changed = self.changed_identities(&view, is_silent);
+        let silences = self.silences(&view, is_silent);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -281,8 +286,8 @@ impl EntityLevel {
             }
         }
         self.findings.forget_subjects();
-        for changed in changed {
-            touched.push(self.findings.raise(&view, changed, &self.settings));
+        for unusual in changed.into_iter().chain(silences) {
+            touched.push(self.findings.raise(&view, unusual, &self.settings));
         }
         let inflows = self.judge_inflows(&view, is_starting);
         closed.destinations = inflows.iter().map(|judged| judged.score(&self.network, &view, &self.settings)).collect();
@@ -358,6 +363,7 @@ impl EntityLevel {
             if !is_starting && self.settings.volume.is_enabled {
                 let deviance = flood::Flood::deviance(state.map(|state| &state.flood), view.index, inflow.opened);
                 judged.p_of_flood = flood::p_value(deviance);
+                judged.p_of_season = self.rhythms.p_of_season(inflow.destination).unwrap_or(1.0);
             }
             judged
         };
