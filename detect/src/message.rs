@@ -4,6 +4,7 @@ use crate::DETECTOR_VERSION;
 use crate::breach::{NO_POLICY, RULE_SUBJECT};
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
+use crate::explain::silence::COMMON;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
 use crate::identity;
 use crate::network::{Edge, Network, Port};
@@ -81,6 +82,8 @@ impl Open {
                     (false, false) => "T1048",
                 };
             }
+            // A collector, a node or a holiday is no technique.
+            DetectorName::Silence if self.subject == COMMON => return "",
             // Service Stop.
             DetectorName::Silence => return "T1489",
             // Application Layer Protocol.
@@ -126,8 +129,12 @@ impl Open {
             (!lead.is_oriented(), String::from("which end opened the connections is not known")),
             (self.is_partial, String::from("its last window may be partial")),
             (
-                self.behaviour == DetectorName::Silence,
+                self.behaviour == DetectorName::Silence && self.subject != COMMON,
                 String::from("a service that was removed, scaled down or moved looks the same"),
+            ),
+            (
+                self.subject == COMMON,
+                String::from("a collector that stopped, a node, a holiday or an outage that they share look the same"),
             ),
         ];
         let said: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
@@ -192,6 +199,12 @@ impl Open {
             }
             DetectorName::Exfiltration => {
                 format!("{source} sends far more data to {destination}{port} than new contacts do")
+            }
+            DetectorName::Silence if self.subject == COMMON => {
+                format!(
+                    "several services have gone quiet at once, among them {}: what reports them may have stopped",
+                    wording::entity(network, entity)
+                )
             }
             DetectorName::Silence if lead.explanation.is_inbound => {
                 format!("{} has gone quiet: hardly anything reaches it any more", wording::entity(network, entity))

@@ -5,7 +5,7 @@
 //! **Coverage.** A window counts for a pause only by the share in which all others that were expected are heard: where most
 //! are not, what reports them is gone, and no pause goes on. Windows of which nothing at all is known are none. Where three or
 //! more that have nothing to do with each other are silent at once, the cause is common, such as a collector, a node or a
-//! holiday, and nobody of them is told of.
+//! holiday: one finding says so, and none tells of each.
 //!
 //! **One finding a silence.** Of entities that talk to each other the one in the middle speaks for all ([`cause`]). It is
 //! told while it lasts, for a day at most; then it is how things are, and forgotten. At most a fifth of the budget of a day is
@@ -17,7 +17,7 @@ mod rhythm;
 
 use super::{EntityLevel, EntityStates, View};
 use crate::decision::Spender;
-use crate::explain::silence::{Silent, Terms, words};
+use crate::explain::silence::{COMMON, Silent, Terms, words};
 use crate::finding::Unusual;
 use crate::network::{Edge, Network, Port};
 use crate::numbered::{Numbered, keep_keys, new_number};
@@ -102,6 +102,10 @@ impl At<'_> {
         span.div_euclid(self.view.length).max(1)
     }
 
+    const fn end(&self) -> i64 {
+        self.view.start.saturating_add(self.view.length)
+    }
+
     fn bar(&self) -> f64 {
         BAR * self.settings.p_value_max
     }
@@ -140,8 +144,9 @@ impl Rhythms {
             let index = at.view.index;
             way.retain(|_, rhythm| {
                 let told = match rhythm.standing {
-                    Standing::Usual => None,
-                    Standing::Told(since) | Standing::Explained(since) | Standing::Unheard(since) => Some(since),
+                    // What reports it may come back, and it with it.
+                    Standing::Usual | Standing::Unheard(_) => None,
+                    Standing::Told(since) | Standing::Explained(since) => Some(since),
                 };
                 let is_over = told.is_some_and(|since| index - since > at.windows(TOLD_FOR));
                 !is_over && index - rhythm.pause.heard <= at.windows(GONE_AFTER)
@@ -268,11 +273,13 @@ impl Rhythms {
         let is_client = |client: u32, server: u32| at.states.votes.clients(server).contains(&client);
         let rank = |entity: u32| (strongest[&entity].way == OUT, name(entity));
         let causes = parts(&silent, is_client, rank);
-        let is_unheard = |rhythm: &Rhythm| matches!(rhythm.standing, Standing::Unheard(_));
-        let unheard = self.ways.iter().flat_map(BTreeMap::values).filter(|rhythm| is_unheard(rhythm)).count();
+        let last = index - at.windows(TOLD_FOR);
+        let is_unheard = |rhythm: &&Rhythm| matches!(rhythm.standing, Standing::Unheard(since) if since > last);
+        let unheard = self.ways.iter().flat_map(BTreeMap::values).filter(is_unheard).count();
         if causes.len() >= COMMON_CAUSES || unheard >= COMMON_CAUSES {
             silent.iter().for_each(|&entity| self.stand(entity, Standing::Unheard(index)));
-            return Vec::new();
+            let first = pausing.first().filter(|_| unheard < COMMON_CAUSES && self.has_room(at));
+            return first.map_or_else(Vec::new, |&first| vec![self.common(at, first, silent.len())]);
         }
         let mut told = Vec::new();
         for Cause { root, members } in causes {
@@ -287,16 +294,12 @@ impl Rhythms {
             }
         }
         told.sort_by(|one, other| one.0.total_cmp(&other.0).then_with(|| name(one.1).cmp(name(other.1))));
-        let end = at.view.start.saturating_add(at.view.length);
-        while self.told.front().is_some_and(|&time| time <= end.saturating_sub(DAY)) {
-            self.told.pop_front();
-        }
         let mut unusual = Vec::new();
         for (p_value, root, members) in told {
-            if self.told.len() >= at.findings_max {
+            if !self.has_room(at) {
                 break;
             }
-            self.told.push_back(end);
+            self.told.push_back(at.end());
             let Some(&Pausing { way, .. }) = strongest.get(&root) else { continue };
             if let Some(rhythm) = self.ways[way].get_mut(&root) {
                 rhythm.standing = Standing::Told(index);
@@ -304,6 +307,23 @@ impl Rhythms {
             }
         }
         unusual
+    }
+
+    /// Whether silence may be told of once more within 24 hours.
+    fn has_room(&mut self, at: At<'_>) -> bool {
+        let since = at.end().saturating_sub(DAY);
+        while self.told.front().is_some_and(|&time| time <= since) {
+            self.told.pop_front();
+        }
+        self.told.len() < at.findings_max
+    }
+
+    /// The one finding about many that are silent at once and have nothing to do with each other.
+    fn common(&mut self, at: At<'_>, first: Pausing, count: usize) -> Unusual {
+        self.told.push_back(at.end());
+        let rhythm = &self.ways[first.way][&first.entity];
+        let unusual = describe(at, (first.entity, first.way), (rhythm, rhythm.pause), (first.p_value, count));
+        Unusual { subject: COMMON.to_owned(), ..unusual }
     }
 
     /// Whether a silence that is known already stands beside one of these.

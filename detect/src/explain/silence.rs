@@ -8,6 +8,9 @@ use crate::report::{DetectorName, EdgeCounts};
 use crate::wording;
 use tradewind_model::time::{DAY, HOUR};
 
+/// The subject of the finding about many that are silent at once.
+pub(crate) const COMMON: &str = "coverage";
+
 /// An entity that is silent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Silent {
@@ -67,7 +70,7 @@ pub(crate) fn words(network: &Network, silent: &Silent, terms: Terms<'_>) -> Unu
     };
     let remark = match silent.others {
         0 => String::new(),
-        others => format!("; {} around it fell silent, too", wording::plural(others as u64, "service")),
+        others => format!("; {} fell silent with it", wording::plural(others as u64, "other")),
     };
     let span = wording::duration(window.length);
     let usual = silent.band.map_or_else(

@@ -149,8 +149,26 @@ fn a_loss_of_coverage_is_no_silence() {
     };
     check(&unheard(|_| true), from, &[]);
     check(&unheard(|name| name.starts_with("service/s")), from, &[]);
-    // The desks have nothing to do with each other.
-    check(&unheard(|name| name.starts_with("service/desk")), from, &[]);
+}
+
+/// Many that have nothing to do with each other are one finding, which says that a collector may be the cause.
+#[test]
+fn a_common_cause_is_one_finding() {
+    let from = 13 * DAY + 110;
+    let flows =
+        network(
+            14,
+            |window, source, _| {
+                if (from..from + 60).contains(&window) && source.starts_with("service/desk") { 0.0 } else { 1.0 }
+            },
+        );
+    let findings = silences(&flows);
+    let [finding] = findings.as_slice() else { panic!("{findings:?}") };
+    let (title, cause) = finding.title.split_once(": ").unwrap();
+    assert!(title.starts_with("several services have gone quiet at once, among them service "), "{title}");
+    assert_eq!((cause, finding.technique.as_str()), ("what reports them may have stopped", ""));
+    assert!(finding.observed.ends_with("; 5 others fell silent with it"), "{}", finding.observed);
+    assert!(finding.uncertain.starts_with("a collector that stopped"), "{}", finding.uncertain);
 }
 
 /// Silence spends one of the five findings of a day.
