@@ -120,6 +120,9 @@ pub struct VolumeSettings {
     pub learn_p_min: f64,
     /// After so many windows in a row that were not learnt the new level is learnt. Default 12.
     pub held_windows_max: u32,
+    /// Whether what reaches an entity is judged by the hour of the week, once two weeks are known, and not by the last hours.
+    /// Default false.
+    pub is_seasonal: bool,
 }
 
 /// Settings of the detector of scans: 25 hosts, or 15 ports of one host, within five minutes.
@@ -195,6 +198,7 @@ impl Default for VolumeSettings {
             variance_prior: 2.0,
             learn_p_min: 1e-3,
             held_windows_max: 12,
+            is_seasonal: false,
         }
     }
 }

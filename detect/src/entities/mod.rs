@@ -363,7 +363,10 @@ impl EntityLevel {
             if !is_starting && self.settings.volume.is_enabled {
                 let deviance = flood::Flood::deviance(state.map(|state| &state.flood), view.index, inflow.opened);
                 judged.p_of_flood = flood::p_value(deviance);
-                judged.p_of_season = self.rhythms.p_of_season(inflow.destination).unwrap_or(1.0);
+                if let Some((p_value, prediction)) = self.rhythms.season(inflow.destination) {
+                    judged.p_of_season = p_value;
+                    judged.seasonal = self.settings.volume.is_seasonal.then_some(prediction);
+                }
             }
             judged
         };

@@ -17,6 +17,7 @@ mod rhythm;
 
 use super::{EntityLevel, EntityStates, View};
 use crate::decision::Spender;
+use crate::edges::Prediction;
 use crate::explain::silence::{COMMON, Silent, Terms, words};
 use crate::finding::Unusual;
 use crate::network::{Edge, Network, Port};
@@ -229,6 +230,11 @@ impl Rhythms {
         })
     }
 
+    /// Says nothing of the season of a window that is not taken in.
+    fn forget_season(&mut self) {
+        self.ways[IN].values_mut().for_each(|rhythm| rhythm.season = None);
+    }
+
     /// What reaches each entity against what is usual at this hour of the week, the network's common deviation taken out.
     fn judge_season(&mut self, at: At<'_>) {
         let into = &mut self.ways[IN];
@@ -238,9 +244,10 @@ impl Rhythms {
         into.values_mut().for_each(|rhythm| rhythm.judge_season(at.hour, common, &at.settings.volume));
     }
 
-    /// p-value of so many connections to an entity at this hour of the week, in the window that was taken in last.
-    pub(super) fn p_of_season(&self, entity: u32) -> Option<f64> {
-        self.ways[IN].get(&entity)?.p_of_season
+    /// p-value of so many connections to an entity at this hour of the week, in the window that was taken in last, and what it
+    /// was judged by.
+    pub(super) fn season(&self, entity: u32) -> Option<(f64, Prediction)> {
+        self.ways[IN].get(&entity)?.season
     }
 
     /// Which silences are new, and which of them are told.
@@ -401,7 +408,9 @@ fn describe(
 impl EntityLevel {
     /// Takes in who was heard, and says whose silence is news. A window that may be partial says nothing of silence.
     pub(super) fn silences(&mut self, view: &View, is_silent: bool) -> Vec<Unusual> {
-        if view.is_partial || !self.settings.silence.is_enabled {
+        let is_kept = self.settings.silence.is_enabled || self.settings.volume.is_seasonal;
+        if view.is_partial || !is_kept {
+            self.rhythms.forget_season();
             return Vec::new();
         }
         let findings_max = (self.decision.per_day(&self.settings.decision) / SHARE).max(1);
@@ -411,7 +420,7 @@ impl EntityLevel {
             states: &self.states,
             settings: &self.settings,
             hour: hour_of(view.start),
-            is_silent,
+            is_silent: is_silent || !self.settings.silence.is_enabled,
             findings_max,
         })
     }

@@ -17,7 +17,7 @@
 
 use super::profile::Profile;
 use crate::distributions::{ln_regularised_beta, p_of_ln};
-use crate::edges::{Moments, volume};
+use crate::edges::{Moments, Prediction, volume};
 use crate::exact;
 use crate::network::Edge;
 use crate::numbered::Numbered;
@@ -107,9 +107,9 @@ pub(super) struct Rhythm {
     /// Connections of the window that is being closed.
     #[serde(skip)]
     pub(super) opened: i64,
-    /// p-value of so many in this hour of the week, in the window that was closed last.
+    /// What the hour of the week made of the window that was closed last: p-value of so many, and what was expected.
     #[serde(skip)]
-    pub(super) p_of_season: Option<f64>,
+    pub(super) season: Option<(f64, Prediction)>,
 }
 
 impl Numbered for Rhythm {
@@ -130,7 +130,7 @@ impl Rhythm {
             edge,
             held: 0,
             opened: 0,
-            p_of_season: None,
+            season: None,
         }
     }
 
@@ -172,13 +172,14 @@ impl Rhythm {
 
     /// Judges whether that is far more than the network's common deviation: Student's t, as for an edge's volume.
     pub(super) fn judge_season(&mut self, hour: i64, common: f64, settings: &VolumeSettings) {
-        self.p_of_season = self.deviation_now(hour).map(|now| {
+        self.season = self.deviation_now(hour).map(|now| {
             let mean = self.profile.mean(hour).unwrap_or_default().ln_1p();
             // At least the variance of a Poisson count, as there.
             let least = mean.exp_m1().max(0.0) * (-2.0 * mean).exp();
             let spread = Moments { mean: 0.0, ..self.deviation };
             let prediction = spread.predict(0.25, settings.variance_prior, least, settings.freedom_max);
-            volume::p_value(prediction, now - common).unwrap_or(1.0)
+            let p_value = volume::p_value(prediction, now - common).unwrap_or(1.0);
+            (p_value, Prediction { mean: mean + f64::from(self.deviation.mean) + common, ..prediction })
         });
     }
 
@@ -231,7 +232,7 @@ impl Rhythm {
         let opened = self.opened;
         let mut before = None;
         let is_too_many =
-            self.p_of_season.is_some_and(|p| p < volume.learn_p_min) && self.held < volume.held_windows_max;
+            self.season.is_some_and(|(p, _)| p < volume.learn_p_min) && self.held < volume.held_windows_max;
         self.held = if is_too_many { self.held + 1 } else { 0 };
         if self.is_heard(expected) {
             if let Some(expected) = expected {
