@@ -12,11 +12,11 @@
 //! spent on silence.
 
 mod cause;
+mod hearing;
 mod profile;
 mod rhythm;
 
 use super::{EntityLevel, EntityStates, View};
-use crate::decision::Spender;
 use crate::edges::Prediction;
 use crate::explain::silence::{COMMON, Silent, Terms, words};
 use crate::finding::Unusual;
@@ -25,15 +25,13 @@ use crate::numbered::{Numbered, keep_keys, new_number};
 use crate::settings::Settings;
 use cause::{Cause, parts};
 use profile::hour_of;
-use rhythm::{Expected, Pause, Rhythm, Standing, WINDOW};
+use rhythm::{Pause, Rhythm, Standing, WINDOW};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tradewind_model::time::{DAY, HOUR, SECOND};
 
 /// Rhythms that are kept in each direction at most, some 300 bytes each.
 const KEPT_MAX: usize = 32_768;
-/// Windows in which an entity must have been active before its rhythm is kept.
-const ACTIVE_MIN: u64 = 36;
 /// So many others must be expected in a window for it to count.
 const OTHERS_MIN: u64 = 3 * WINDOW as u64;
 /// A window in which less than this share of the others is heard counts for nobody.
@@ -135,9 +133,8 @@ impl Rhythms {
         self.judge_season(at);
         let mut resumed = Vec::new();
         let windows_per_hour = u32::try_from(HOUR / at.view.length).unwrap_or(u32::MAX);
-        for (place, way) in self.ways.iter_mut().enumerate() {
-            for (&entity, rhythm) in way.iter_mut() {
-                let known = coverage[place].get(&entity).copied().unwrap_or((None, 0));
+        for ((place, way), coverage) in self.ways.iter_mut().enumerate().zip(coverage) {
+            for ((&entity, rhythm), known) in way.iter_mut().zip(coverage) {
                 let volume = &at.settings.volume;
                 let before = rhythm.close((at.view.index, at.hour), known, windows_per_hour, volume);
                 resumed.extend(before.map(|before| (entity, place, before)));
@@ -159,75 +156,6 @@ impl Rhythms {
         let mut unusual = self.judge(at);
         unusual.extend(self.go_on(at, &resumed));
         unusual
-    }
-
-    /// Puts the window's connections where they belong, and begins rhythms.
-    fn hear(&mut self, at: At<'_>) {
-        let View { index, sources, destinations, .. } = at.view;
-        self.ways.iter_mut().flat_map(BTreeMap::values_mut).for_each(|rhythm| rhythm.opened = 0);
-        let mut foremost: HashMap<u32, (i64, Edge)> = HashMap::new();
-        for inflow in destinations {
-            let (edge, opened) = (inflow.foremost.edge, inflow.foremost.counts.opened);
-            let known = foremost.entry(edge.source).or_insert((opened, edge));
-            if opened > known.0 {
-                *known = (opened, edge);
-            }
-        }
-        let out = sources.iter().map(|digest| {
-            let edge = foremost.get(&digest.source).map_or_else(|| itself(digest.source), |&(_, edge)| edge);
-            (digest.source, OUT, digest.opened, edge)
-        });
-        let into = destinations.iter().map(|inflow| (inflow.destination, IN, inflow.opened, inflow.foremost.edge));
-        for (entity, way, opened, edge) in out.chain(into) {
-            let known = &mut self.ways[way];
-            if !known.contains_key(&entity) {
-                let active = match way {
-                    OUT => at.states.source(entity).map_or(0, |source| source.active_windows),
-                    _ => at.states.destination(entity).map_or(0, super::states::Destination::active_windows),
-                };
-                let is_stranger = Spender::new(entity, at.network.kind(entity)).is_stranger;
-                if active < ACTIVE_MIN || is_stranger || known.len() >= KEPT_MAX {
-                    continue;
-                }
-                known.insert(entity, Rhythm::new(*index, at.hour, edge));
-            }
-            if let Some(rhythm) = known.get_mut(&entity) {
-                rhythm.opened = opened;
-                rhythm.edge = edge;
-            }
-        }
-    }
-
-    /// What is expected of each entity, and which share of the others that were expected is heard, of [`WINDOW`]. Sums are of
-    /// whole numbers, so that they depend on no order.
-    fn coverage(&self, at: At<'_>) -> [BTreeMap<u32, (Option<Expected>, u32)>; 2] {
-        let (mut all, mut heard) = (0_u64, 0_u64);
-        let mut own: HashMap<u32, (u64, u64)> = HashMap::new();
-        let expected: [Vec<(u32, Option<Expected>)>; 2] = [OUT, IN].map(|way| {
-            let expect = |(&entity, rhythm): (&u32, &Rhythm)| {
-                let expected = rhythm.expect(at.hour);
-                if let (Some(wanted), Standing::Usual) = (expected, rhythm.standing) {
-                    let weight = u64::from(wanted.heard);
-                    let is_heard = u64::from(rhythm.is_heard(expected));
-                    all += weight;
-                    heard += weight * is_heard;
-                    let own = own.entry(entity).or_default();
-                    (own.0, own.1) = (own.0 + weight, own.1 + weight * is_heard);
-                }
-                (entity, expected)
-            };
-            self.ways[way].iter().map(expect).collect()
-        });
-        expected.map(|way| {
-            let share = |(entity, expected)| {
-                let (mine, mine_heard) = own.get(&entity).copied().unwrap_or_default();
-                let (others, others_heard) = (all - mine, heard - mine_heard);
-                let share = others_heard * u64::from(WINDOW) / others.max(1);
-                let counts = others >= OTHERS_MIN && share >= COVERAGE_MIN;
-                (entity, (expected, if counts { u32::try_from(share).unwrap_or(WINDOW) } else { 0 }))
-            };
-            way.into_iter().map(share).collect()
-        })
     }
 
     /// Says nothing of the season of a window that is not taken in.
