@@ -3,6 +3,7 @@
 mod long_view;
 mod mediated;
 mod scan;
+pub(crate) mod silence;
 
 use crate::decision::Weighed;
 use crate::edges::Prediction;
@@ -282,7 +283,12 @@ impl Explainer<'_> {
         };
         let chance = wording::probability(p_value);
         let change = self.window.change;
-        let expected = match judged.prediction {
+        let expected = match judged.seasonal.or(judged.prediction) {
+            Some(prediction) if judged.seasonal.is_some() => format!(
+                "about {} at this hour of the week, 99 in 100 windows below {}; chance of as much {chance}",
+                wording::rounded(prediction.mean.exp_m1()),
+                wording::rounded(prediction.quantile(BAND_TAIL).exp_m1().ceil()),
+            ),
             Some(prediction) => format!(
                 "about {}, 99 in 100 windows below {}; chance of as much {chance}",
                 wording::rounded((prediction.mean + change).exp_m1()),

@@ -125,11 +125,13 @@ impl Unusual {
     }
 }
 
-/// Of two lines of one edge and detector the stronger one stays.
+/// Of two lines of one edge and detector the stronger one stays; of a silence the latest, whichever edge stands for it.
 fn add_lines(lines: &mut Vec<Line>, more: Vec<Line>) {
     for line in more {
-        match lines.iter_mut().find(|known| known.edge == line.edge && known.detector == line.detector) {
-            Some(known) if known.p_value <= line.p_value => (),
+        let is_silence = line.detector == DetectorName::Silence;
+        let is_same = |known: &&mut Line| known.detector == line.detector && (is_silence || known.edge == line.edge);
+        match lines.iter_mut().find(is_same) {
+            Some(known) if known.p_value <= line.p_value && !is_silence => (),
             Some(known) => *known = line,
             None => lines.push(line),
         }

@@ -46,8 +46,8 @@ pub use event::{Conversation, FlowEvent};
 pub use settings::{
     BeaconSettings, BreachSettings, DarkSettings, DestinationSettings, DriftSettings, ExfiltrationSettings,
     IdentitySettings, MediatedSettings, ProtocolSettings, RolloutSettings, ScanSettings, Settings, SettingsError,
-    SlowScanSettings, VolumeSettings,
+    SilenceSettings, SlowScanSettings, VolumeSettings,
 };
 
 /// Version of settings and code that a finding names. Raised whenever a detector's numbers change.
-pub const DETECTOR_VERSION: i32 = 4;
+pub const DETECTOR_VERSION: i32 = 5;

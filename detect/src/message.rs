@@ -6,6 +6,7 @@ use crate::breach::{NO_POLICY, RULE_SUBJECT};
 use crate::entities::Daily;
 use crate::evidence::{self, EvidenceEdge};
 use crate::explain::Explanation;
+use crate::explain::silence::COMMON;
 use crate::finding::{Line, OTHER_SUBJECTS, Open, is_about_new_edges};
 use crate::identity;
 use crate::network::{Edge, Network, Port};
@@ -38,6 +39,10 @@ impl Open {
                     (false, false) => "T1048",
                 };
             }
+            // A collector, a node or a holiday is no technique.
+            DetectorName::Silence if self.subject == COMMON => return "",
+            // Service Stop.
+            DetectorName::Silence => return "T1489",
             // Application Layer Protocol.
             DetectorName::Beacon => return "T1071",
             // Network Service Discovery; a service that stopped answering looks the same.
@@ -80,6 +85,14 @@ impl Open {
             ),
             (!lead.is_oriented(), String::from("which end opened the connections is not known")),
             (self.is_partial, String::from("its last window may be partial")),
+            (
+                self.behaviour == DetectorName::Silence && self.subject != COMMON,
+                String::from("a service that was removed, scaled down or moved looks the same"),
+            ),
+            (
+                self.subject == COMMON,
+                String::from("a collector that stopped, a node, a holiday or an outage that they share look the same"),
+            ),
         ];
         let said: Vec<String> = notes.into_iter().filter_map(|(holds, note)| holds.then_some(note)).collect();
         said.join("; ")
@@ -148,6 +161,18 @@ impl Open {
             DetectorName::Exfiltration => {
                 format!("{source} sends far more data to {destination}{port} than new contacts do")
             }
+            DetectorName::Silence if self.subject == COMMON => {
+                format!(
+                    "several services have gone quiet at once, among them {}: what reports them may have stopped",
+                    wording::entity(network, entity)
+                )
+            }
+            DetectorName::Silence if lead.explanation.is_inbound => {
+                format!("{} has gone quiet: hardly anything reaches it any more", wording::entity(network, entity))
+            }
+            DetectorName::Silence => {
+                format!("{} has gone quiet: it hardly calls anybody any more", wording::entity(network, entity))
+            }
             DetectorName::Beacon => format!("{source} calls {destination}{port} at regular times"),
             DetectorName::Drift => {
                 format!("amounts between {source} and {destination}{port} change a little every day")
@@ -173,6 +198,9 @@ impl Open {
             }
         }
         let Explanation { observed, remark, .. } = &lead.explanation;
+        if self.behaviour == DetectorName::Silence {
+            return format!("{observed}{remark}");
+        }
         match self.edge_count.saturating_sub(1) as u64 {
             0 => format!("{observed} ({amount}){remark}"),
             more => {
@@ -223,6 +251,8 @@ impl Open {
         };
         match self.behaviour {
             DetectorName::Inflow => evidence::query_to(entity, from, to),
+            DetectorName::Silence if lead.explanation.is_inbound => evidence::query_to(entity, lead.counts.first, to),
+            DetectorName::Silence => evidence::query(entity, lead.counts.first, to, &[], &[]),
             DetectorName::Policy if self.subject != NO_POLICY => {
                 evidence::query_of_breaches(entity, self.subject.strip_prefix(RULE_SUBJECT), from, to)
             }

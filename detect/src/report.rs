@@ -60,6 +60,8 @@ pub enum DetectorName {
     Protocol,
     /// Principals that an entity never proved, and edges that lost their protection.
     Identity,
+    /// Entities that are not heard any more.
+    Silence,
 }
 
 /// How many detectors the edge level has.
@@ -79,7 +81,7 @@ pub(crate) const EDGE_DETECTORS: [DetectorName; EDGE_DETECTOR_COUNT] = [
 
 impl DetectorName {
     /// How many there are: their places are below it.
-    pub(crate) const COUNT: usize = Self::Identity as usize + 1;
+    pub(crate) const COUNT: usize = Self::Silence as usize + 1;
 
     /// All of them, each at its place.
     pub const ALL: [Self; Self::COUNT] = [
@@ -102,6 +104,7 @@ impl DetectorName {
         Self::Dark,
         Self::Protocol,
         Self::Identity,
+        Self::Silence,
     ];
 
     /// The word in findings and scores.
@@ -127,6 +130,7 @@ impl DetectorName {
             Self::Dark => "dark",
             Self::Protocol => "protocol",
             Self::Identity => "identity",
+            Self::Silence => "silence",
         }
     }
 

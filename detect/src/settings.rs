@@ -3,7 +3,8 @@
 mod detectors;
 
 pub use detectors::{
-    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, MediatedSettings, RolloutSettings, SlowScanSettings,
+    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, MediatedSettings, RolloutSettings, SilenceSettings,
+    SlowScanSettings,
 };
 
 use crate::decision::DecisionSettings;
@@ -63,6 +64,8 @@ pub struct Settings {
     pub rollout: RolloutSettings,
     /// Settings of chains through what one entity writes and another reads.
     pub mediated: MediatedSettings,
+    /// Settings of the detector of silence.
+    pub silence: SilenceSettings,
 }
 
 /// Settings of the detector of unusual protocols, operations and resources on known edges.
@@ -125,6 +128,9 @@ pub struct VolumeSettings {
     pub learn_p_min: f64,
     /// After so many windows in a row that were not learnt the new level is learnt. Default 12.
     pub held_windows_max: u32,
+    /// Whether what reaches an entity is judged by the hour of the week, once two weeks are known, and not by the last hours.
+    /// Default false.
+    pub is_seasonal: bool,
 }
 
 /// Settings of the detector of scans: 25 hosts, or 15 ports of one host, within five minutes.
@@ -181,6 +187,7 @@ impl Default for Settings {
             identity: IdentitySettings::default(),
             rollout: RolloutSettings::default(),
             mediated: MediatedSettings::default(),
+            silence: SilenceSettings::default(),
         }
     }
 }
@@ -208,6 +215,7 @@ impl Default for VolumeSettings {
             variance_prior: 2.0,
             learn_p_min: 1e-3,
             held_windows_max: 12,
+            is_seasonal: false,
         }
     }
 }

@@ -43,6 +43,8 @@ impl Open {
             DetectorName::Scan | DetectorName::SlowScan | DetectorName::Dark => usize::from(is_agent),
             DetectorName::Transfer | DetectorName::Exfiltration => 1 + has_agent,
             DetectorName::Beacon => 1,
+            // What was scaled down or removed looks the same.
+            DetectorName::Silence => 0,
             DetectorName::Drift => has_agent,
             DetectorName::Denied
             | DetectorName::Failed

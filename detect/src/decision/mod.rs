@@ -220,7 +220,8 @@ impl Decision {
         }
     }
 
-    fn per_day(&self, settings: &DecisionSettings) -> usize {
+    /// Findings that may be told within 24 hours.
+    pub(crate) fn per_day(&self, settings: &DecisionSettings) -> usize {
         self.entities.div_ceil(100).max(1).saturating_mul(settings.findings_per_day as usize)
     }
 

@@ -13,7 +13,7 @@ pub(crate) struct Moments {
     #[serde(with = "exact")]
     pub(crate) mean: f32,
     #[serde(with = "exact")]
-    pub(super) squares: f32,
+    pub(crate) squares: f32,
 }
 
 /// Flows by how they ended, forgetting.

@@ -1,8 +1,8 @@
 //! Detector of unusual volumes: an edge on which far more connections open in a window than it had before, the common
 //! change of the whole network taken out. Student-t on ln(1 + connections), exponential forgetting.
 //!
-//! Upper tail only: silence is evidence only while the coverage of the observers is known to be healthy, and that is not
-//! wired here. It decides on floods and takes no part in the order of units, where it only adds noise.
+//! Upper tail only: what is not heard any more has no window of its own, and is `entities::silence`' to judge. It decides on
+//! floods and takes no part in the order of units, where it only adds noise.
 
 use super::baseline::{EdgeState, Prediction};
 use super::tally::SQUARED_RESIDUAL_MAX;

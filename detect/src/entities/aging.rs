@@ -27,6 +27,7 @@ impl EntityLevel {
         self.identities.keep(&numbers);
         self.rollouts.keep(&numbers);
         self.peers.keep(&numbers);
+        self.rhythms.keep(&numbers);
         self.chains.keep(&numbers);
         self.mediated.keep(&numbers);
         self.daily.keep(&numbers);

@@ -58,6 +58,10 @@ pub(crate) struct Judged {
     pub(crate) p_of_level: f64,
     pub(crate) p_of_clients: f64,
     pub(crate) p_of_flood: f64,
+    /// Of so many at this hour of the week; 1 where that is not known.
+    pub(crate) p_of_season: f64,
+    /// What was expected at this hour of the week, where that decides.
+    pub(crate) seasonal: Option<Prediction>,
     /// What its level was judged by.
     pub(crate) prediction: Option<Prediction>,
 }
@@ -66,7 +70,7 @@ impl Judged {
     /// Whether no single source makes up half of it, nor a few new clients all that is unusual: else those sources' own
     /// units tell the story better.
     pub(super) fn is_of_many(&self, births: &[Birth]) -> bool {
-        let is_crowd = self.clients >= CROWD_MIN || self.p_of_level < self.p_of_clients;
+        let is_crowd = self.clients >= CROWD_MIN || self.p_of_amount() < self.p_of_clients;
         if !is_crowd {
             return false;
         }
@@ -80,9 +84,14 @@ impl Judged {
         most < self.inflow.opened / 2
     }
 
+    /// p-value of so many: at this hour of the week where that decides, else after the last hours.
+    fn p_of_amount(&self) -> f64 {
+        if self.seasonal.is_some() { self.p_of_season } else { self.p_of_level }
+    }
+
     /// Combined p-value and the capped sum.
     pub(super) fn combined(&self, settings: &Settings) -> (f64, f64) {
-        let p_values = [self.p_of_level, self.p_of_clients];
+        let p_values = [self.p_of_amount(), self.p_of_clients];
         // A level and a flood are two looks at one count: the level decides, the flood orders. Measured on labelled streams.
         let ordering = [self.p_of_flood, self.p_of_clients];
         (combine::cauchy(p_values, DECIDING), combine::risk_score(ordering, settings.risk_cap))
@@ -97,13 +106,14 @@ impl Judged {
     /// The score, for evaluation.
     pub(super) fn score(&self, network: &Network, view: &View, settings: &Settings) -> UnitScore {
         let (p_value, risk_score) = self.combined(settings);
+        let season = (self.p_of_season < 1.0).then_some(("season", self.p_of_season));
         UnitScore {
             entity: network.name(self.inflow.destination).to_owned(),
             window_start: view.start,
             p_value,
             calibrated_p_value: p_value,
             risk_score,
-            signals: self.signals().collect(),
+            signals: self.signals().chain(season).collect(),
         }
     }
 }
@@ -127,8 +137,16 @@ impl Crowd {
         change: f64,
         settings: &Settings,
     ) -> Judged {
-        let mut judged =
-            Judged { inflow, clients, p_of_level: 1.0, p_of_clients: 1.0, p_of_flood: 1.0, prediction: None };
+        let mut judged = Judged {
+            inflow,
+            clients,
+            p_of_level: 1.0,
+            p_of_clients: 1.0,
+            p_of_flood: 1.0,
+            p_of_season: 1.0,
+            seasonal: None,
+            prediction: None,
+        };
         let Some((baseline, age)) = known else { return judged };
         let VolumeSettings { windows_min, variance_prior, freedom_max, is_enabled, .. } = settings.volume;
         if is_enabled && f64::from(baseline.level.weight) >= windows_min && inflow.opened > 0 {

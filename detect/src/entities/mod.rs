@@ -23,6 +23,7 @@ mod port;
 mod refusals;
 mod rollouts;
 mod scan;
+mod silence;
 mod slow_scan;
 mod states;
 mod stored;
@@ -95,6 +96,8 @@ pub struct EntityLevel {
     daily: Daily,
     /// What open findings are about beyond their edges.
     particulars: Particulars,
+    /// Who is heard when.
+    rhythms: silence::Rhythms,
 }
 
 /// A birth with what it says.
@@ -217,6 +220,7 @@ impl EntityLevel {
             mediated: Mediated::default(),
             daily: Daily::default(),
             particulars: Particulars::default(),
+            rhythms: silence::Rhythms::default(),
         }
     }
 
@@ -258,6 +262,7 @@ impl EntityLevel {
         self.findings.expire(&view);
         let mut room = self.findings.make_room(&self.network);
         let (changed, proved) = self.changed_identities(&view, is_silent);
+        let silences = self.silences(&view, is_silent);
         let mut closed = Closed::default();
         let judge = UnitJudge {
             states: &self.states,
@@ -310,8 +315,8 @@ impl EntityLevel {
             }
         }
         self.findings.forget_subjects();
-        for changed in changed {
-            touched.push(self.findings.raise(&view, changed, &self.settings));
+        for unusual in changed.into_iter().chain(silences) {
+            touched.push(self.findings.raise(&view, unusual, &self.settings));
         }
         let inflows = self.judge_inflows(&view, is_starting);
         closed.destinations = inflows.iter().map(|judged| judged.score(&self.network, &view, &self.settings)).collect();
@@ -413,6 +418,10 @@ impl EntityLevel {
             if !is_starting && self.settings.volume.is_enabled {
                 let deviance = flood::Flood::deviance(state.map(|state| &state.flood), view.index, inflow.opened);
                 judged.p_of_flood = flood::p_value(deviance);
+                if let Some((p_value, prediction)) = self.rhythms.season(inflow.destination) {
+                    judged.p_of_season = p_value;
+                    judged.seasonal = self.settings.volume.is_seasonal.then_some(prediction);
+                }
             }
             judged
         };

@@ -77,6 +77,11 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
+    /// Windows in which something reached it.
+    pub(super) const fn active_windows(&self) -> u64 {
+        self.active_windows
+    }
+
     /// Windows in the baseline of what reaches it.
     pub(crate) fn inflow_windows(&self) -> u64 {
         self.inflow.windows

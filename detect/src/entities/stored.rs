@@ -90,6 +90,7 @@ impl EntityLevel {
             mediated,
             daily,
             particulars,
+            rhythms,
         } = self;
         writer.add("entities.network", 1, network);
         writer.add("entities.states", 1, states);
@@ -107,6 +108,7 @@ impl EntityLevel {
         writer.add("entities.mediated", 1, mediated);
         writer.add("entities.daily", 1, daily);
         writer.add("entities.particulars", 1, particulars);
+        writer.add("entities.rhythms", 1, rhythms);
     }
 
     /// The level of a snapshot, under these settings.
@@ -133,6 +135,7 @@ impl EntityLevel {
         level.mediated = snapshot.take("entities.mediated", &[(1, decode)])?.unwrap_or_default();
         level.daily = snapshot.take("entities.daily", &[(1, decode)])?.unwrap_or_default();
         level.particulars = snapshot.take("entities.particulars", &[(1, decode)])?.unwrap_or_default();
+        level.rhythms = snapshot.take("entities.rhythms", &[(1, decode)])?.unwrap_or_default();
         level.checked()
     }
 

@@ -78,6 +78,20 @@ impl Default for MediatedSettings {
     }
 }
 
+/// Settings of the detector of silence: services that nothing reaches any more, or that call nobody, though they always did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SilenceSettings {
+    /// Whether it runs. It needs a week to know who is heard when, and a day more. Default true.
+    pub is_enabled: bool,
+}
+
+impl Default for SilenceSettings {
+    fn default() -> Self {
+        Self { is_enabled: true }
+    }
+}
+
 impl Default for ExfiltrationSettings {
     fn default() -> Self {
         Self { is_enabled: true }
