@@ -4,9 +4,9 @@
 use super::running::Service;
 use super::setup::Setup;
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tradewind_kafka_testkit::{Kafka, available};
 use tradewind_model::time::{SECOND, rfc3339};
+use tradewind_model::{Clock as _, SystemClock};
 use tradewind_model::{ControlAction, ControlOrigin, RecordedControl, Scope};
 use tradewind_storage::Lake;
 
@@ -15,8 +15,8 @@ const BEFORE: i64 = 100;
 
 /// The first minute of events, seconds: the beginning of a window.
 fn first_minute() -> i64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    (i64::try_from(now).unwrap() - BEFORE * 60).div_euclid(300) * 300
+    let now = SystemClock.now() / SECOND;
+    (now - BEFORE * 60).div_euclid(300) * 300
 }
 
 struct Case {
