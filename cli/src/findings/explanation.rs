@@ -71,10 +71,10 @@ fn is_rule(finding: &Finding) -> bool {
 
 fn since(finding: &Finding) -> String {
     let since = rfc3339(finding.baseline_since);
-    if is_rule(finding) {
-        format!("it is a rule, which needs no baseline; broken since {since}")
-    } else {
-        format!("the baseline exists since {since}")
+    match finding.behaviour.as_str() {
+        "policy" => format!("it is a rule, which needs no baseline; broken since {since}"),
+        "silence" => format!("silent since {since}"),
+        _ => format!("the baseline exists since {since}"),
     }
 }
 
@@ -156,6 +156,12 @@ pub(crate) mod tests {
              sql        SELECT * FROM flows\n  \
              more       tradewind findings show 0123456789ab\n"
         );
+    }
+
+    #[test]
+    fn silence_says_since_when_it_lasts() {
+        let text = summarise(&Finding { behaviour: "silence".to_owned(), ..sample() });
+        assert!(text.contains("  since      silent since 2016-10-31T07:46:40Z\n"), "{text}");
     }
 
     #[test]

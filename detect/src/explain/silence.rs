@@ -82,9 +82,9 @@ pub(crate) fn words(network: &Network, silent: &Silent, terms: Terms<'_>) -> Unu
     );
     let hour = start.rem_euclid(DAY) / HOUR;
     let expected = format!(
-        "usually {usual} in {span} at {hour:02}:00 UTC of a {}, and no such pause in {} before; the rest of the network is heard as usual; chance of such a pause {}",
+        "usually {usual} in {span} at {hour:02}:00 UTC of a {}, and none of {} before was so long; the rest of the network is heard as usual; chance of such a pause {}",
         weekday(start),
-        wording::plural(silent.pauses.into(), "window"),
+        wording::plural(silent.pauses.into(), "pause"),
         wording::probability(p_value),
     );
     // From the last window in which it was heard on, so that the query shows what it did then.

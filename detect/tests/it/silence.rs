@@ -80,7 +80,7 @@ fn a_service_that_stops_is_told_once() {
     let (usual, chance) = first.expected.rsplit_once(' ').unwrap();
     assert_eq!(
         usual,
-        "usually 27 to 61 connections in 5 minutes at 09:00 UTC of a Sunday, and no such pause in 928 windows before; the rest of the network is heard as usual; chance of such a pause"
+        "usually 27 to 61 connections in 5 minutes at 09:00 UTC of a Sunday, and none of 928 pauses before was so long; the rest of the network is heard as usual; chance of such a pause"
     );
     assert!(chance.parse::<f64>().unwrap() < 1e-6, "{chance}");
     assert!(first.uncertain.contains("was removed, scaled down or moved"), "{}", first.uncertain);

@@ -35,8 +35,8 @@ pub(crate) struct DetectArgs {
 /// What is replayed, and which part of it only teaches.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct SpanArgs {
-    /// Raise no findings before this time, only learn [default: after a quarter of the time that is replayed, and at
-    /// least three windows]
+    /// Only learn before this time: no findings but breaches of the declared policy [default: after a quarter of the time
+    /// that is replayed, and at least three windows]
     #[arg(long, value_name = "TIME", value_parser = time::parse)]
     pub(crate) train_until: Option<i64>,
 
