@@ -3,8 +3,8 @@
 mod detectors;
 
 pub use detectors::{
-    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, MediatedSettings, RolloutSettings, SilenceSettings,
-    SlowScanSettings,
+    BeaconSettings, DarkSettings, DriftSettings, ExfiltrationSettings, MediatedSettings, RolloutSettings,
+    SilenceSettings, SlowScanSettings,
 };
 
 use crate::decision::DecisionSettings;
