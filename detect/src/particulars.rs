@@ -100,12 +100,14 @@ const fn is_particular(behaviour: DetectorName) -> bool {
 fn add(known: &mut Option<Vec<Particular>>, more: Vec<Particular>) {
     let Some(all) = known else { return };
     for one in more {
-        if !all.contains(&one) {
-            all.push(one);
+        if all.contains(&one) {
+            continue;
         }
-    }
-    if all.len() > TEXTS_MAX {
-        *known = None;
+        if all.len() >= TEXTS_MAX {
+            *known = None;
+            return;
+        }
+        all.push(one);
     }
 }
 

@@ -8,6 +8,8 @@ use tradewind_model::protocol;
 const PART: char = '\u{1f}';
 /// What stands for a part of a path that changes from call to call.
 pub(crate) const ANY: &str = "*";
+/// What stands for a character that cannot be seen, such as the one that parts a text.
+pub(crate) const UNSEEN: char = char::REPLACEMENT_CHARACTER;
 /// Longest texts of an application protocol, an operation and a name that is no path, characters.
 pub(crate) const PROTOCOL_MAX: usize = 32;
 pub(crate) const OPERATION_MAX: usize = 64;
@@ -109,13 +111,23 @@ pub(crate) fn words(text: &str) -> String {
     }
 }
 
+/// What is written for a character: itself, or [`UNSEEN`]. One for one, so that a query can find the text again.
+pub(crate) fn visible(character: char) -> char {
+    if character.is_control() { UNSEEN } else { character }
+}
+
+/// Without the spaces around it, and only these: SQL's `trim` takes away no other white space either.
+fn trimmed(text: &str) -> &str {
+    text.trim_matches(' ')
+}
+
 /// At most so many characters, none of them invisible.
 fn clean(text: &str, most: usize, into: &mut String) {
-    into.extend(text.trim().chars().filter(|character| !character.is_control()).take(most));
+    into.extend(trimmed(text).chars().map(visible).take(most));
 }
 
 fn operation(text: &str, into: &mut String) {
-    let text = text.trim();
+    let text = trimmed(text);
     match METHODS.iter().find(|method| method.eq_ignore_ascii_case(text)) {
         Some(method) => into.push_str(method),
         // The path of a remote procedure call is its name.
@@ -125,7 +137,7 @@ fn operation(text: &str, into: &mut String) {
 
 /// A path becomes its template; the name of a topic, table or share stays.
 fn resource(text: &str, into: &mut String) {
-    let text = text.trim();
+    let text = trimmed(text);
     let rest = text.split_once("://").map_or(text, |(_, rest)| rest.find('/').map_or("/", |place| &rest[place..]));
     let path = rest.split(['?', '#']).next().unwrap_or_default();
     if !path.starts_with('/') {
@@ -187,7 +199,7 @@ mod tests {
         check(["kafka", "Produce", "shop.orders.v2"], "Produce shop.orders.v2 (kafka)", 7);
         check(["grpc", "/shop.Cart/AddItem", ""], "/shop.Cart/AddItem (grpc)", 3);
         check(["postgresql", "", ""], "postgresql", 1);
-        check(["", "a\u{0}b\u{1f}c", ""], "abc", 2);
+        check(["", "a\u{0}b\u{1f}c", ""], "a\u{fffd}b\u{fffd}c", 2);
         assert_eq!((words(&transport(17)).as_str(), shape(&transport(17))), ("udp", TRANSPORT));
     }
 

@@ -10,10 +10,12 @@ use crate::sorted;
 use crate::texts::Texts;
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// An edge with more accesses in a window goes through everything there is, and says nothing of one resource.
 const ACCESSES_MAX: u32 = 64;
+/// Accesses of all edges in a window; those that come after are not seen.
+const OPEN_MAX: usize = 1 << 18;
 /// The access that stands for all beyond the bound of texts; it is told nobody.
 const OTHERS: &str = "(others)";
 
@@ -54,11 +56,25 @@ impl Accesses {
             known.merge(counts);
             return;
         }
+        if self.open.len() >= OPEN_MAX {
+            return;
+        }
         let distinct = self.distinct.entry(edge).or_default();
         if *distinct <= ACCESSES_MAX {
             *distinct += 1;
             self.open.insert(place, *counts);
         }
+    }
+
+    /// Whether what is accessed for the first time cannot be named any more.
+    pub(super) fn is_full(&self) -> bool {
+        self.texts.is_full()
+    }
+
+    /// Forgets all names but those that flows are held with, so that who makes up names blinds it for a window and not for
+    /// ever. To be called while no window is open.
+    pub(super) fn forget_names(&mut self, held: &BTreeSet<u32>) {
+        self.texts.keep(held);
     }
 
     /// Ends the open window.
@@ -119,6 +135,45 @@ mod tests {
         check((0..64).map(|topic| (topic, true)), 64);
         check((0..65).map(|topic| (topic, true)), 0);
         check((0..1000).map(|topic| (topic % 200, true)), 0);
+    }
+
+    #[test]
+    fn made_up_names_are_forgotten_and_those_that_are_held_stay() {
+        let mut accesses = Accesses::default();
+        let mut number = |name: &str| {
+            let said = Conversation {
+                app_protocol: Some("redis"),
+                operation: Some("set"),
+                resource: Some(name),
+                ..Conversation::default()
+            };
+            accesses.number(&said)
+        };
+        let held = number("held");
+        let numbers: BTreeSet<u32> = (0..100_000).map(|name| number(&name.to_string())).collect();
+        let (others, late) = (numbers.last().copied(), number("late"));
+        assert_eq!(others, Some(late), "it has no name of its own");
+        assert!(accesses.is_full());
+        accesses.forget_names(&BTreeSet::from([held]));
+        let late = accesses.number(&Conversation {
+            app_protocol: Some("redis"),
+            operation: Some("set"),
+            resource: Some("late"),
+            ..Conversation::default()
+        });
+        accesses.observe(7, late, &counts(1));
+        accesses.observe(7, held, &counts(1));
+        let told: Vec<String> =
+            accesses.end_window().0.iter().map(|(_, text, _)| text.replace('\u{1f}', " ")).collect();
+        assert_eq!(told, ["w key held", "w key late"]);
+    }
+
+    #[test]
+    fn accesses_of_a_window_are_bounded() {
+        let mut accesses = Accesses::default();
+        let edges = u32::try_from(OPEN_MAX).unwrap_or_default() / ACCESSES_MAX + 100;
+        (0..edges).for_each(|edge| (1..=ACCESSES_MAX).for_each(|access| accesses.observe(edge, access, &counts(1))));
+        assert_eq!((accesses.open.len(), accesses.end_window().0.len()), (OPEN_MAX, OPEN_MAX));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use crate::event::FlowEvent;
 use crate::report::{Common, Exchange, Feedback, Notice, Report};
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// All shards of the edge level in one process.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -87,6 +88,9 @@ impl EdgeLevel {
         }
         for shard in self.shards.iter_mut().filter(|shard| shard.is_over()) {
             shard.age_out(&[]);
+        }
+        for shard in self.shards.iter_mut().filter(|shard| shard.has_too_many_names()) {
+            shard.forget_names(&BTreeSet::new());
         }
     }
 

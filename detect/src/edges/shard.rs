@@ -26,7 +26,7 @@ use crate::network::{Edge, Network, Port};
 use crate::report::{Breach, Common, Contact, Contacted, EdgeCounts, Exchange, Feedback, Notice, Report};
 use crate::settings::{Settings, VolumeSettings};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tradewind_model::entity::EntityKind;
 
 /// The word of a flow that the declared policy denies.
@@ -396,6 +396,18 @@ impl EdgeShard {
         let contact = self.contact(number, false, counts);
         notices.push(Notice::Breach { contact, rule: rule.to_owned() });
         self.breaches.push(Breach { edge, rule: rule.to_owned(), counts });
+    }
+
+    /// Whether names of what is accessed are to be forgotten, by [`Self::forget_names`].
+    pub(crate) fn has_too_many_names(&self) -> bool {
+        self.accesses.as_ref().is_some_and(Accesses::is_full) && !self.has_flows()
+    }
+
+    /// Forgets names of what is accessed, but those of these numbers, with which flows are held.
+    pub(crate) fn forget_names(&mut self, held: &BTreeSet<u32>) {
+        if let Some(accesses) = &mut self.accesses {
+            accesses.forget_names(held);
+        }
     }
 
     /// What the shards must agree on before they judge the window.

@@ -130,8 +130,7 @@ impl Speech {
             text.push(PART);
             // A name that was claimed and not proved is no identity.
             if is_verified != Some(false) {
-                let visible = |character: &char| !character.is_control();
-                text.extend(principal.unwrap_or_default().chars().filter(visible).take(PRINCIPAL_MAX));
+                text.extend(principal.unwrap_or_default().chars().map(usage::visible).take(PRINCIPAL_MAX));
             }
         }
         if is_silent { 0 } else { self.credentials.number(text, "-") }

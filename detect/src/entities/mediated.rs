@@ -20,7 +20,7 @@ use super::chain::{self, Chains, HORIZON, Hop, Way};
 use super::hazard::{Curve, Factor};
 use crate::edges::aging::{Worth, keep};
 use crate::network::{Edge, Network};
-use crate::numbered::{Numbered, keep_keys, new_number};
+use crate::numbered::{Numbered, keep_keys, new_number, visit_keys};
 use crate::report::Access;
 use judge::Kind;
 pub(super) use judge::{Judged, Step};
@@ -78,6 +78,17 @@ impl Numbered for OpenWay {
     }
 }
 
+impl Numbered for Mediated {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        visit_keys(&mut self.resources, number);
+        let resources = self.resources.values_mut().flat_map(BTreeMap::values_mut);
+        resources.for_each(|resource| resource.visit(number));
+        visit_keys(&mut self.readers, number);
+        self.ways.visit(number);
+        self.passages.visit(number);
+    }
+}
+
 impl Mediated {
     fn resource(&self, access: &Access) -> Option<&Resource> {
         self.resources.get(&access.edge.destination)?.get(&*access.resource)
@@ -127,7 +138,7 @@ impl Mediated {
         };
         let resources = self.resources.entry(hop.edge.destination).or_default();
         let Some(resource) = resources.get_mut(&*access.resource) else { return };
-        match resource.news.iter().position(|known| known.edge == hop.edge) {
+        match resource.news.iter().position(|known| known.edge.source == writer) {
             Some(place) => resource.news[place].last = resource.news[place].last.max(news.last),
             None if resource.news.len() < NEWS_MAX => {
                 resource.news.push(news);

@@ -205,7 +205,7 @@ impl Rhythms {
             }
         }
         let silent: BTreeSet<u32> = strongest.keys().copied().collect();
-        let is_client = |client: u32, server: u32| at.states.votes.clients(server).contains(&client);
+        let is_client = |client: u32, server: u32| at.states.votes.has_voted(client, server);
         let rank = |entity: u32| (strongest[&entity].way == OUT, name(entity));
         let causes = parts(&silent, is_client, rank);
         let last = index - at.windows(TOLD_FOR);

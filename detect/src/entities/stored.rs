@@ -144,10 +144,47 @@ impl EntityLevel {
         self.decision.adopt(&self.settings.decision);
         let entities = self.network.entity_count();
         let mut are_known = true;
-        self.visit(&mut |number| are_known &= (*number as usize) < entities);
+        let mut check = |number: &mut u32| are_known &= (*number as usize) < entities;
+        self.visit(&mut check);
+        self.rhythms.visit(&mut check);
+        self.mediated.visit(&mut check);
         if are_known {
             return Ok(self);
         }
         Err(SnapshotError::Damaged { what: String::from("it speaks of entities that it does not have") })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::entities::View;
+    use crate::network::Port;
+    use crate::report::{Access, EdgeCounts};
+    use tradewind_model::entity::EntityKind;
+
+    /// A level that has one entity, and of which another read a topic.
+    fn check(reader: u32, is_whole: bool) {
+        let settings = Settings::default();
+        let mut level = EntityLevel::new(settings.clone());
+        level.network.entity_of_kind("service/queue", EntityKind::Service);
+        let edge = Edge { source: reader, destination: 0, port: Port::Absent };
+        let access = Access { edge, is_write: false, resource: "tasks".to_owned(), counts: EdgeCounts::nothing(0) };
+        let mut view = View::new(0, 1, 0, false);
+        view.accesses.push(access);
+        let judged = level.mediated.judge(&view, &settings.destination, true);
+        level.mediated.learn(&view, &judged, &settings.destination, true, &level.network);
+        let mut writer = SnapshotWriter::default();
+        level.save(&mut writer);
+        let bytes = writer.finish();
+        let restored = EntityLevel::restore(&mut Snapshot::read(&bytes).unwrap(), settings);
+        assert_eq!(restored.is_ok(), is_whole, "{reader}");
+    }
+
+    #[test]
+    fn entities_that_are_not_there_are_damage() {
+        check(0, true);
+        check(1, false);
     }
 }

@@ -49,7 +49,9 @@ pub(super) fn of_principals(column: &str, principals: &[&str]) -> String {
 fn of_text(column: &str, text: &str, most: usize) -> Option<String> {
     match text.chars().count() {
         0 => None,
-        length if length < most => Some(format!("trim({column}) = {}", literal(text))),
+        length if length < most && !text.contains(usage::UNSEEN) => {
+            Some(format!("trim({column}) = {}", literal(text.trim_matches(' '))))
+        }
         _ => Some(format!("{column} LIKE {}", literal(&pattern(text)))),
     }
 }
@@ -58,8 +60,8 @@ fn of_text(column: &str, text: &str, most: usize) -> Option<String> {
 fn pattern(text: &str) -> String {
     let any = usage::ANY;
     let segments = text.split('/').map(|segment| if segment.starts_with(any) { "%" } else { segment });
-    // What stands for itself in one dialect escapes in another: any character will do.
-    let path: String = segments.collect::<Vec<_>>().join("/").replace('\\', "_");
+    // What stands for itself in one dialect escapes in another, and what was not written down: any character will do.
+    let path: String = segments.collect::<Vec<_>>().join("/").replace(['\\', usage::UNSEEN], "_");
     format!("%{path}%").replace("%%", "%")
 }
 
@@ -92,6 +94,21 @@ mod tests {
         check(["", "", "C:\\share"], Some("resource LIKE '%C:_share%'"));
         check(["", &"x".repeat(80), ""], Some(&*format!("operation LIKE '%{}%'", "x".repeat(64))));
         check(["", "", "?x=1"], None);
+        // What cannot be seen hides no flow: it may be anything.
+        check(["", "\tGET\u{0}", ""], Some("operation LIKE '%_GET_%'"));
+        check(["", "a\u{1f}b", ""], Some("operation LIKE '%a_b%'"));
+        check(
+            [" kafka ", "\u{a0}Produce", ""],
+            Some("trim(app_protocol) = 'kafka' AND trim(operation) = '\u{a0}Produce'"),
+        );
+    }
+
+    #[test]
+    fn principals_are_found_as_they_were_written() {
+        let check = |text: &str, expected: &str| assert_eq!(of_principals("p", &[text]), expected, "{text:?}");
+        check("spiffe://a", "trim(p) = 'spiffe://a'");
+        check(" spiffe://a", "trim(p) = 'spiffe://a'");
+        check("spiffe://a\u{fffd}", "p LIKE '%spiffe://a_%'");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::report::EdgeCounts;
 use crate::sorted;
 use foldhash::fast::RandomState;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::RangeBounds;
 use tradewind_model::entity::EntityKind;
 
@@ -205,6 +205,12 @@ impl Held {
         edges.sort_unstable();
         edges.dedup();
         edges
+    }
+
+    /// Numbers of what the held flows access.
+    pub(super) fn accesses(&self) -> BTreeSet<u32> {
+        let flows = self.windows.values().flat_map(|window| window.flows.iter());
+        flows.map(|flow: HeldFlow| flow.spoken().access).collect()
     }
 
     /// Gives every edge another number.

@@ -303,6 +303,9 @@ impl Partition {
                         let numbers = self.shard.age_out(&self.held.edges());
                         self.held.renumber(|number| numbers[number as usize].unwrap_or(number));
                     }
+                    if self.shard.has_too_many_names() {
+                        self.shard.forget_names(&self.held.accesses());
+                    }
                 }
                 Round::Hurry { .. } => (),
             }

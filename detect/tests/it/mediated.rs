@@ -5,6 +5,7 @@ use crate::simulation::{Flow, Random, START, WINDOW};
 use std::collections::BTreeMap;
 use tradewind_detect::{Conversation, Engine, Incident, MediatedSettings, Settings, UnitScore};
 use tradewind_model::Finding;
+use tradewind_model::time::SECOND;
 
 const WINDOWS: i64 = 900;
 /// The window in which something happens.
@@ -84,22 +85,36 @@ struct Outcome {
     scores: Vec<UnitScore>,
 }
 
-fn outcome(mut flows: Vec<Flow>, is_enabled: bool) -> Outcome {
+fn outcome(flows: Vec<Flow>, is_enabled: bool) -> Outcome {
+    outcome_of(flows, is_enabled, 1, &[])
+}
+
+/// On so many shards, stored and read back before the first flow of each of these times. Scores are those after the last.
+fn outcome_of(mut flows: Vec<Flow>, is_enabled: bool, shards: usize, restarts: &[i64]) -> Outcome {
     flows.sort_by_key(|flow| flow.time);
     let mediated = MediatedSettings { is_enabled };
-    let mut engine = Engine::new(Settings { p_value_max: 1e-4, mediated, ..Settings::default() }).unwrap();
+    let settings = Settings { p_value_max: 1e-4, mediated, ..Settings::default() };
+    let mut engine = Engine::with_shards(settings, shards).unwrap();
     engine.train_until(START + 400 * WINDOW);
     engine.keep_scores();
     let mut findings: BTreeMap<String, Finding> = BTreeMap::new();
     let mut take = |more: Vec<Finding>| {
         findings.extend(more.into_iter().map(|finding| (finding.finding_id.clone(), finding)));
     };
-    flows.iter().for_each(|flow| take(engine.observe(&flow.event())));
+    let mut all = Vec::new();
+    let mut restarts = restarts.iter().peekable();
+    for flow in &flows {
+        if restarts.next_if(|&&time| flow.time >= time).is_some() {
+            all.extend(engine.take_incidents());
+            engine = postcard::from_bytes(&postcard::to_stdvec(&engine).unwrap()).unwrap();
+        }
+        take(engine.observe(&flow.event()));
+    }
     take(engine.finish());
     findings.retain(|_, finding| finding.entity.starts_with("agent/"));
     let mut incidents: BTreeMap<String, Incident> = BTreeMap::new();
-    let all = engine.take_incidents().into_iter();
-    incidents.extend(all.map(|incident| (incident.incident_id.clone(), incident)));
+    all.extend(engine.take_incidents());
+    incidents.extend(all.into_iter().map(|incident| (incident.incident_id.clone(), incident)));
     incidents.retain(|_, incident| incident.findings.iter().any(|id| findings.contains_key(id)));
     let scores = engine.take_scores();
     Outcome { findings: findings.into_values().collect(), incidents: incidents.into_values().collect(), scores }
@@ -141,6 +156,21 @@ fn what_an_agent_does_for_another_is_one_incident() {
     assert_eq!((without.findings.len(), without.incidents.len()), (0, 0), "{:#?}", without.findings);
     let is_chain = |(name, _): &(&str, f64)| *name == "chain";
     assert!(signals(&with).iter().any(is_chain) && !signals(&without).iter().any(is_chain));
+}
+
+/// Stored and read back before the writing, between it and the reading, and before the act; and over several shards.
+#[test]
+fn a_restart_and_shards_change_nothing() {
+    let mut flows = network(3, 0.0);
+    attack(&mut flows, "tasks", 100, 240);
+    let told = |outcome: &Outcome| (outcome.findings.clone(), format!("{:?}", outcome.incidents));
+    let whole = outcome(flows.clone(), true);
+    assert_eq!(whole.findings.len(), 1);
+    let restarts = [(400, 7), (THEN, 90), (THEN, 115), (THEN, 239), (THEN + 1, 10)]
+        .map(|(window, second)| START + window * WINDOW + second * SECOND);
+    for (shards, restarts) in [(1, restarts.as_slice()), (3, &[]), (3, &restarts)] {
+        assert_eq!(told(&outcome_of(flows.clone(), true, shards, restarts)), told(&whole), "{shards}, {restarts:?}");
+    }
 }
 
 /// Written after the other one acted, or to a topic that it does not read.

@@ -150,6 +150,7 @@ impl Mediated {
                 let p_value = judged.p_values.get(&place).copied().unwrap_or(1.0);
                 let parties = if access.is_write { &mut resource.writers } else { &mut resource.readers };
                 let is_new = u64::from(parties.meet(access.edge.source, view.index, p_value));
+                parties.limit_flood(view.index, network);
                 if access.is_write {
                     events += is_new;
                 } else {
@@ -195,11 +196,13 @@ impl Judged {
         let is_followed = sources.len() <= NEWS_MAX && readers < READERS_MAX;
         // Where several begin at once there is a choice among them, too.
         let costs = choices + (sources.len().max(1) as f64 * readers.max(1) as f64).ln();
-        let mut writes = Vec::new();
+        // The first write of each writer: over however many ports it writes, it is one who does.
+        let mut writes: BTreeMap<u32, i64> = BTreeMap::new();
         for &(place, access, p_value) in news.iter().filter(|_| is_followed) {
             let evidence = -p_value.ln() - costs;
             if evidence > 0.0 {
-                writes.push(access.counts.first);
+                let first = writes.entry(access.edge.source).or_insert(access.counts.first);
+                *first = access.counts.first.min(*first);
                 self.steps.push(Step { time: access.counts.first, place, kind: Kind::Write(evidence) });
             }
         }
@@ -207,9 +210,9 @@ impl Judged {
         for (place, access) in places().filter(|(_, access)| !access.is_write) {
             let counts = &access.counts;
             // Who reads on from before the write until after it reads what was written, at once as far as is known.
-            let during = writes.iter().filter(|&&time| (counts.first..counts.last).contains(&time));
+            let during = writes.values().filter(|&&time| (counts.first..counts.last).contains(&time));
             let times = has_news.then_some(counts.first).into_iter();
-            let later = writes.iter().any(|&time| time < counts.first).then_some(counts.first);
+            let later = writes.values().any(|&time| time < counts.first).then_some(counts.first);
             let times: BTreeSet<i64> = times.chain(later).chain(during.map(|&time| time + 1)).collect();
             self.steps.extend(times.into_iter().map(|time| Step { time, place, kind: Kind::Read }));
             if let Some(p_value) = self.p_values.get(&place) {

@@ -29,6 +29,12 @@ impl Numbered for Passage {
     }
 }
 
+impl Numbered for Passages {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        self.0.visit(number);
+    }
+}
+
 impl Passage {
     pub(super) fn new(hop: Hop, is_write: bool, is_new: bool, resource: &str) -> Self {
         Self { hop, is_write, is_new, resource: resource.into() }

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Writers, and readers, of a resource that are remembered: those that matter least are forgotten for others.
 const PARTIES_MAX: usize = 32;
+/// So many are remembered within a window.
+const FLOOD_MAX: usize = 1024;
 /// A party whose coming is less probable is not learnt at once, but when it was there in so many windows.
 const LEARN_P_MIN: f64 = 1e-3;
 const HELD_WINDOWS_MAX: u32 = 6;
@@ -63,6 +65,14 @@ impl Numbered for News {
     }
 }
 
+impl Numbered for Resource {
+    fn visit(&mut self, number: &mut dyn FnMut(&mut u32)) {
+        let parties = self.writers.0.iter_mut().chain(&mut self.readers.0);
+        parties.for_each(|party| number(&mut party.entity));
+        self.news.visit(number);
+    }
+}
+
 impl Parties {
     /// Whether an entity's being one is nothing new.
     pub(super) fn has(&self, entity: u32) -> bool {
@@ -90,6 +100,13 @@ impl Parties {
         (party.windows, party.last_window) = (party.windows.saturating_add(u32::from(is_first)), index);
         let is_due = p_value >= LEARN_P_MIN || party.windows >= HELD_WINDOWS_MAX;
         is_due && !std::mem::replace(&mut party.is_learnt, true)
+    }
+
+    /// As [`Self::limit`], within a window in which very many come: each is looked for among all.
+    pub(super) fn limit_flood(&mut self, index: i64, network: &Network) {
+        if self.0.len() > FLOOD_MAX {
+            self.limit(index, network);
+        }
     }
 
     /// Forgets those that matter least, where there are too many.

@@ -160,3 +160,36 @@ fn resources_are_bounded_and_those_in_use_stay() {
     assert!(known.mediated.resources[&QUEUE].len() <= RESOURCES_MAX);
     assert!(known.mediated.resources[&QUEUE].contains_key("tasks"));
 }
+
+/// Whoever writes and reads over very many ports, and very many who write and read, cost no more than they are.
+#[test]
+fn floods_of_edges_and_of_parties_are_bounded() {
+    const PORTS: u16 = 20_000;
+    let mut known = Known::new(3, 1);
+    let over_ports = |source: u32, is_write: bool| {
+        (1..PORTS).map(move |port| {
+            let access = access(source, is_write, "tasks", WINDOWS, (100, 200));
+            Access { edge: Edge { port: Port::Number(port), ..access.edge }, ..access }
+        })
+    };
+    let accesses: Vec<Access> = over_ports(STRANGER, true).chain(over_ports(READER, false)).collect();
+    let mut view = View::new(WINDOWS, LENGTH, WINDOWS.unsigned_abs(), false);
+    view.accesses = accesses;
+    let judged = known.mediated.judge(&view, &DestinationSettings::default(), false);
+    let reads = judged.steps.iter().filter(|step| step.kind == Kind::Read).count();
+    assert!((1..=2 * usize::from(PORTS)).contains(&reads), "{reads} readings");
+    for step in &judged.steps {
+        known.mediated.follow(step, &judged, &view.accesses[step.place], &Chains::default());
+    }
+    let news = &known.mediated.resources[&QUEUE]["tasks"].news;
+    assert_eq!(news.len(), 1, "it is one writer");
+
+    let many: Vec<u32> = (0..20_000)
+        .map(|number| known.network.entity_of_kind(&format!("many {number}"), EntityKind::Service))
+        .collect();
+    let accesses = many.iter().map(|&source| access(source, false, "tasks", WINDOWS + 1, (10, 20))).collect();
+    known.close(WINDOWS + 1, accesses);
+    let readers = &known.mediated.resources[&QUEUE]["tasks"].readers;
+    assert!(readers.has(READER), "who always read is not pushed out");
+    assert!(readers.count() <= 32);
+}

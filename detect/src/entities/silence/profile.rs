@@ -56,14 +56,12 @@ impl Profile {
             (self.hour, self.opened, self.windows, self.is_odd) = (hour, 0, 0, false);
         }
         self.opened = self.opened.saturating_add(opened);
-        self.windows += 1;
+        self.windows = self.windows.saturating_add(1);
         self.is_odd |= is_odd;
     }
 
     fn end_hour(&mut self, first: i64) {
-        if self.means.is_empty() {
-            self.means = vec![0; place(-1) + 1];
-        }
+        self.means.resize(place(-1) + 1, 0);
         let code = &mut self.means[place(self.hour)];
         let mean = self.opened as f64 / f64::from(self.windows.max(1));
         let weeks = self.hour.abs_diff(first) / HOURS.unsigned_abs() + 1;
