@@ -10,6 +10,9 @@ use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt as _, PutMode, PutPayload};
 use uuid::Uuid;
 
+/// A store has to be wrong so many times in a row.
+const ATTEMPTS: u32 = 3;
+
 /// Puts objects that are there already, one writer after the other and both at once, and refuses a store that takes them.
 pub(crate) async fn conditional_put(location: &LakeLocation) -> Result<(), LakeError> {
     let store = store_for(&location.url("")?, location.options().clone()).map_err(|source| LakeError::Open {
@@ -17,17 +20,30 @@ pub(crate) async fn conditional_put(location: &LakeLocation) -> Result<(), LakeE
         table: "(the probe)",
         source: Box::new(source),
     })?;
-    let folder = format!("_tradewind_probe/{}", Uuid::now_v7());
-    let probed = probe(&store, &folder).await;
-    for name in ["after", "together"] {
-        // What stays is small and nobody reads it.
-        store.delete(&Path::from(format!("{folder}/{name}"))).await.ok();
-    }
-    match probed {
+    match observed_again(&store, &format!("_tradewind_probe/{}", Uuid::now_v7())).await {
         Ok(None) => Ok(()),
         Ok(Some(observed)) => Err(LakeError::NoConditionalPut { root: location.to_string(), observed }),
         Err(source) => Err(LakeError::Store { root: location.to_string(), source: Box::new(source) }),
     }
+}
+
+/// What is wrong with the store each time that it is looked at: a store that is killed in the middle of a write may leave half an
+/// object, once, and ends nobody's service by it.
+async fn observed_again(store: &dyn ObjectStore, folder: &str) -> Result<Option<&'static str>, Error> {
+    let mut observed = None;
+    for attempt in 0..ATTEMPTS {
+        let folder = format!("{folder}/{attempt}");
+        let probed = probe(store, &folder).await;
+        for name in ["after", "together"] {
+            // What stays is small and nobody reads it.
+            store.delete(&Path::from(format!("{folder}/{name}"))).await.ok();
+        }
+        observed = probed?;
+        if observed.is_none() {
+            break;
+        }
+    }
+    Ok(observed)
 }
 
 /// What is wrong with the store, if anything is.
@@ -89,6 +105,7 @@ mod tests {
         CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, PutMultipartOptions, PutOptions,
         PutResult, Result,
     };
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     /// What is peculiar about a store.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,12 +117,15 @@ mod tests {
         LosesAnswers,
         /// It refuses every object.
         Refuses,
+        /// It is killed in the middle of the first object, of which half stays, and is sound afterwards.
+        BreaksOnce,
     }
 
     #[derive(Debug)]
     struct Fake {
         store: InMemory,
         kind: Kind,
+        is_broken: AtomicBool,
     }
 
     impl std::fmt::Display for Fake {
@@ -129,6 +149,11 @@ mod tests {
                     Err(there())
                 }
                 Kind::Refuses => Err(there()),
+                Kind::BreaksOnce if self.is_broken.swap(false, Ordering::Relaxed) => {
+                    self.store.put_opts(location, PutPayload::from_static(b"fi"), options).await?;
+                    Err(there())
+                }
+                Kind::BreaksOnce => self.store.put_opts(location, payload, options).await,
             }
         }
 
@@ -162,8 +187,8 @@ mod tests {
     }
 
     async fn check(kind: Kind, expected: Option<&str>) {
-        let store = Fake { store: InMemory::new(), kind };
-        assert_eq!(probe(&store, "probe").await.unwrap(), expected, "{kind:?}");
+        let store = Fake { store: InMemory::new(), kind, is_broken: AtomicBool::new(true) };
+        assert_eq!(observed_again(&store, "probe").await.unwrap(), expected, "{kind:?}");
     }
 
     #[tokio::test]
@@ -174,7 +199,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lost_answers_are_not_held_against_the_store() {
+    async fn lost_answers_and_half_an_object_are_not_held_against_the_store() {
         check(Kind::LosesAnswers, None).await;
+        check(Kind::BreaksOnce, None).await;
     }
 }
