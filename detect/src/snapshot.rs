@@ -206,6 +206,18 @@ impl<'a> Snapshot<'a> {
         decoder(bytes).map(Some).map_err(named)
     }
 
+    /// As [`Self::take`], of what begins empty where it is not there.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_or_default<T: Default>(
+        &mut self,
+        name: &'static str,
+        decoders: &[Decoder<T>],
+    ) -> Result<T, SnapshotError> {
+        Ok(self.take(name, decoders)?.unwrap_or_default())
+    }
+
     /// As [`Self::take`], of what is needed now or not: then it is dropped without a word.
     ///
     /// # Errors

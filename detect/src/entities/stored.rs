@@ -119,23 +119,23 @@ impl EntityLevel {
         let mut level = Self::new(settings);
         level.network = snapshot.need("entities.network", &[(1, decode)])?;
         level.states = snapshot.need("entities.states", &[(1, decode)])?;
-        level.chains = snapshot.take("entities.chains", &[(1, decode)])?.unwrap_or_default();
-        level.floor = snapshot.take("entities.floor", &[(1, decode)])?.unwrap_or_default();
-        level.pending = snapshot.take("entities.pending", &[(1, decode)])?.unwrap_or_default();
-        level.pools = snapshot.take("entities.pools", &[(1, decode)])?.unwrap_or_default();
-        level.findings = snapshot.take("entities.findings", &[(1, decode)])?.unwrap_or_default();
+        level.chains = snapshot.take_or_default("entities.chains", &[(1, decode)])?;
+        level.floor = snapshot.take_or_default("entities.floor", &[(1, decode)])?;
+        level.pending = snapshot.take_or_default("entities.pending", &[(1, decode)])?;
+        level.pools = snapshot.take_or_default("entities.pools", &[(1, decode)])?;
+        level.findings = snapshot.take_or_default("entities.findings", &[(1, decode)])?;
         if let Some(decision) = snapshot.take("entities.decision", &[(1, decode)])? {
             level.decision = decision;
         }
-        (level.withheld, level.accepted) = snapshot.take("entities.withheld", &[(1, decode)])?.unwrap_or_default();
-        level.uses = snapshot.take("entities.uses", &[(1, decode)])?.unwrap_or_default();
-        level.identities = snapshot.take("entities.identities", &[(1, decode)])?.unwrap_or_default();
-        level.rollouts = snapshot.take("entities.rollouts", &[(1, decode)])?.unwrap_or_default();
-        level.peers = snapshot.take("entities.peers", &[(1, decode)])?.unwrap_or_default();
-        level.mediated = snapshot.take("entities.mediated", &[(1, decode)])?.unwrap_or_default();
-        level.daily = snapshot.take("entities.daily", &[(1, decode)])?.unwrap_or_default();
-        level.particulars = snapshot.take("entities.particulars", &[(1, decode)])?.unwrap_or_default();
-        level.rhythms = snapshot.take("entities.rhythms", &[(1, decode)])?.unwrap_or_default();
+        (level.withheld, level.accepted) = snapshot.take_or_default("entities.withheld", &[(1, decode)])?;
+        level.uses = snapshot.take_or_default("entities.uses", &[(1, decode)])?;
+        level.identities = snapshot.take_or_default("entities.identities", &[(1, decode)])?;
+        level.rollouts = snapshot.take_or_default("entities.rollouts", &[(1, decode)])?;
+        level.peers = snapshot.take_or_default("entities.peers", &[(1, decode)])?;
+        level.mediated = snapshot.take_or_default("entities.mediated", &[(1, decode)])?;
+        level.daily = snapshot.take_or_default("entities.daily", &[(1, decode)])?;
+        level.particulars = snapshot.take_or_default("entities.particulars", &[(1, decode)])?;
+        level.rhythms = snapshot.take_or_default("entities.rhythms", &[(1, decode)])?;
         level.checked()
     }
 

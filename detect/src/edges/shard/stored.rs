@@ -95,12 +95,12 @@ impl EdgeShard {
     pub(crate) fn restore(snapshot: &mut Snapshot<'_>, settings: &Settings) -> Result<Self, SnapshotError> {
         let stored = Stored {
             edges: snapshot.need("edges", &[(1, decode)])?,
-            open: snapshot.take("edges.window", &[(1, decode)])?.unwrap_or_default(),
-            speech: snapshot.take("edges.speech", &[(1, decode)])?.unwrap_or_default(),
+            open: snapshot.take_or_default("edges.window", &[(1, decode)])?,
+            speech: snapshot.take_or_default("edges.speech", &[(1, decode)])?,
             uses: snapshot.take_if(settings.protocol.is_enabled, "edges.uses", &[(1, decode)])?,
             credentials: snapshot.take_if(settings.identity.is_enabled, "edges.credentials", &[(1, decode)])?,
             accesses: snapshot.take_if(settings.mediated.is_enabled, "edges.accesses", &[(1, decode)])?,
-            long_view: snapshot.take("edges.long_view", &[(1, decode)])?.unwrap_or_default(),
+            long_view: snapshot.take_or_default("edges.long_view", &[(1, decode)])?,
         };
         Self::of_stored(stored, settings)
     }

@@ -144,8 +144,8 @@ impl Correlator {
         let new = Self::of_stored(entities, windows, (settings, partitions, train_until));
         let rounds = snapshot.take("correlator.rounds", &[(1, decode)])?;
         let answers = snapshot.take("correlator.answers", &[(1, decode)])?;
-        let controls = snapshot.take("correlator.controls", &[(1, decode)])?.unwrap_or_default();
-        let incidents = snapshot.take("correlator.incidents", &[(1, decode)])?.unwrap_or_default();
+        let controls = snapshot.take_or_default("correlator.controls", &[(1, decode)])?;
+        let incidents = snapshot.take_or_default("correlator.incidents", &[(1, decode)])?;
         let mut correlator = Self { controls, incidents, ..new };
         // One without the other would wait for ever.
         if let (Some(rounds), Some((exchanges, reports))) = (rounds, answers) {

@@ -98,7 +98,7 @@ impl Partition {
         check_length(length, settings)?;
         let shard = EdgeShard::restore(snapshot, settings)?;
         let inputs: Inputs = snapshot.need("partition.inputs", &[(1, decode)])?;
-        let held = snapshot.take("partition.held", &[(1, decode)])?.unwrap_or_default();
+        let held = snapshot.take_or_default("partition.held", &[(1, decode)])?;
         let mut partition = Self::of_stored(shard, inputs, held, length, held_max)?;
         match snapshot.take::<Rounds>("partition.rounds", &[(1, decode)])? {
             Some((open, rounds, accepted, closed, is_joining)) => {
