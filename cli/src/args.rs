@@ -1,8 +1,8 @@
 //! The command line: global options and the tree of commands. What a command does is in `commands`.
 
 use crate::commands::{
-    backtest, completions, config, detect, findings, formats, lake, parse, policy, replay, run, sql, status, topics,
-    verify,
+    backtest, completions, config, detect, findings, formats, lake, notify, parse, policy, replay, run, sql, status,
+    topics, verify,
 };
 use crate::output::OutputFormat;
 use clap::{Args, Parser, Subcommand};
@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Findings(findings::FindingsArgs),
     Verify(verify::VerifyArgs),
     Backtest(backtest::BacktestArgs),
+    Notify(notify::NotifyArgs),
     Policy(policy::PolicyArgs),
     Formats(formats::FormatsArgs),
     Config(config::ConfigArgs),

@@ -14,6 +14,7 @@ mod import;
 mod logging;
 mod memory;
 mod normaliser;
+mod notify;
 mod output;
 mod policy;
 #[cfg(test)]

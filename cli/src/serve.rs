@@ -50,6 +50,7 @@ pub(crate) fn start(
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/metrics", get(async move || metrics(&registry)))
+        .route("/notify", get(notify))
         .route("/status", get(async move || Json(status(&numbers))))
         .with_state(Arc::clone(runtime));
     let task = context.runtime.spawn(async move {
@@ -65,6 +66,11 @@ async fn ready(State(runtime): State<Arc<Runtime>>) -> (StatusCode, Json<Value>)
     let (causes, degraded) = (runtime.health.causes(), runtime.health.degraded());
     let status = if causes.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({ "ready": causes.is_empty(), "causes": causes, "degraded": degraded })))
+}
+
+/// How deliveries stand, for `tradewind notify status`. 404 where this process does not run the stage.
+async fn notify(State(runtime): State<Arc<Runtime>>) -> Result<Json<tradewind_notify::Status>, StatusCode> {
+    runtime.counters.notify.get().map(Json).ok_or(StatusCode::NOT_FOUND)
 }
 
 /// The text format of Prometheus.

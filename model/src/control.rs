@@ -17,9 +17,14 @@ pub enum ControlAction {
     Lift,
     /// What was said of a finding is taken back: it is neither accepted nor dismissed.
     Revoke,
+    /// Somebody looks after a finding, and so after its incident. It says nothing of what is to be made of it.
+    Acknowledge,
 }
 
-words!(ControlAction { Accept => "accept", Dismiss => "dismiss", Suppress => "suppress", Lift => "lift", Revoke => "revoke" });
+words!(ControlAction {
+    Accept => "accept", Dismiss => "dismiss", Suppress => "suppress", Lift => "lift", Revoke => "revoke",
+    Acknowledge => "acknowledge",
+});
 
 /// Where it was said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

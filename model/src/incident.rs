@@ -15,9 +15,21 @@ pub enum IncidentState {
     Resolved,
     /// A person dismissed or accepted all its findings.
     Dismissed,
+    /// It goes on, and a person said that somebody looks after it. Last, since snapshots know states by their place.
+    Acknowledged,
 }
 
-words!(IncidentState { Open => "open", Resolved => "resolved", Dismissed => "dismissed" });
+words!(IncidentState {
+    Open => "open", Resolved => "resolved", Dismissed => "dismissed", Acknowledged => "acknowledged",
+});
+
+impl IncidentState {
+    /// Whether nothing will be added to it.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Resolved | Self::Dismissed)
+    }
+}
 
 /// Findings that belong together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,6 +43,8 @@ enum Action {
         /// Its id, or the first characters of it
         id: String,
     },
+    /// Say that somebody looks after a finding: its incident says so, and pagers stop calling
+    Acknowledge(FindingArgs),
     /// Say that a finding is as it should be: it becomes the entity's habit, and is told no more
     Accept(FindingArgs),
     /// Say that a finding is not worth attention: it is told no more while it goes on
@@ -93,6 +95,7 @@ pub(crate) fn run(args: &FindingsArgs, context: &Context) -> anyhow::Result<()> 
         Some(Action::Show { id }) => show(&lake, id, context),
         Some(Action::List(list)) => self::list(&lake, list, context),
         None => list(&lake, &args.list, context),
+        Some(Action::Acknowledge(args)) => say::acknowledge(&lake, args, context),
         Some(Action::Accept(args)) => say::of_finding(&lake, ControlAction::Accept, args, context),
         Some(Action::Dismiss(args)) => say::of_finding(&lake, ControlAction::Dismiss, args, context),
         Some(Action::Revoke(args)) => say::revoke(&lake, args, context),

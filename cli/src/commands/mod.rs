@@ -7,6 +7,7 @@ pub(crate) mod detect;
 pub(crate) mod findings;
 pub(crate) mod formats;
 pub(crate) mod lake;
+pub(crate) mod notify;
 pub(crate) mod parse;
 pub(crate) mod policy;
 pub(crate) mod replay;
@@ -34,6 +35,7 @@ pub(crate) fn run(command: Command, context: &Context) -> anyhow::Result<()> {
         Command::Status(args) => status::run(&args, context),
         Command::Lake(args) => lake::run(&args, context),
         Command::Topics(args) => topics::run(&args, context),
+        Command::Notify(args) => notify::run(&args, context),
         Command::Parse(args) => parse::run(&args, context),
         Command::Sql(args) => sql::run(args, context),
         Command::Detect(args) => detect::run(&args, context),

@@ -26,7 +26,7 @@ pub(crate) struct StatusArgs {}
 /// No service at the address; a stage that does not work.
 pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<()> {
     check_summary(context.output)?;
-    let status = ask(context)?;
+    let status = ask(context, "/status")?;
     summary(&status, || lines(&status), context.output)?;
     match status["causes"].as_object() {
         Some(causes) if !causes.is_empty() => bail!("a stage does not work"),
@@ -34,12 +34,16 @@ pub(crate) fn run(_args: &StatusArgs, context: &Context) -> anyhow::Result<()> {
     }
 }
 
-fn ask(context: &Context) -> anyhow::Result<Value> {
+/// Asks the running service for one of its pages.
+///
+/// # Errors
+/// No service at the address, or none that knows the page.
+pub(super) fn ask(context: &Context, page: &str) -> anyhow::Result<Value> {
     let address = context.settings.run.listen;
     let failed = || format!("no service answers at {address} ([run] listen); is `tradewind run` running?");
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE).with_context(failed)?;
     stream.set_read_timeout(Some(PATIENCE)).with_context(failed)?;
-    let request = format!("GET /status HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    let request = format!("GET {page} HTTP/1.0\r\nHost: {address}\r\n\r\n");
     stream.write_all(request.as_bytes()).with_context(failed)?;
     let mut answer = Vec::new();
     stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer).with_context(failed)?;

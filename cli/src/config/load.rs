@@ -18,6 +18,7 @@ const PATHS: &[&str] = &[
     "policy.path",
     "feedback.suppressions",
     "transport.path",
+    "notify.outbox",
     "transport.kafka.ca_file",
     "transport.kafka.certificate_file",
     "transport.kafka.key_file",
@@ -124,7 +125,8 @@ pub(crate) fn load(sources: &Sources<'_>) -> Result<Loaded, ConfigError> {
             None => origin.clone(),
         })
     };
-    let settings = check(&effective, &defaults, origin_of)?;
+    let mut settings = check(&effective, &defaults, origin_of)?;
+    settings.folder = file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
     Ok(Loaded { settings, effective, file })
 }
 
@@ -170,6 +172,7 @@ fn out_of_range(settings: &Settings, origin_of: impl Fn(&[String]) -> String) ->
     }
     let sources = tradewind_collect::check_sources(&settings.sources);
     faults.extend(sources.into_iter().map(|message| fault("source".to_owned(), message)));
+    faults.extend(settings.notify.faults().into_iter().map(|message| fault("notify".to_owned(), message)));
     faults.extend(settings.faults().into_iter().map(|(path, message)| fault(path, message)));
     faults
 }
@@ -331,7 +334,7 @@ mod tests {
             "[lake]\nfolder = \"x\"\n\n[log]\nlevel = 3\nformat = \"xml\"\n\n[lgo]\n",
             "the configuration has 4 faults\n  \
              tradewind.toml:2: lake.folder: unknown field `folder`, expected `path` or `options`\n  \
-             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `feedback`, `run`, `transport`, `store`, `detection`, `telemetry`, `source`, `topic`, `log`\n  \
+             tradewind.toml:8: lgo: unknown field `lgo`, expected one of `version`, `lake`, `inventory`, `import`, `normalise`, `connect`, `policy`, `detect`, `feedback`, `run`, `transport`, `store`, `detection`, `notify`, `telemetry`, `source`, `topic`, `log`\n  \
              tradewind.toml:6: log.format: unknown variant `xml`, expected `text` or `json`\n  \
              tradewind.toml:5: log.level: invalid type: integer `3`, expected a string",
         );

@@ -38,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) transport: TransportSettings,
     pub(crate) store: StoreSettings,
     pub(crate) detection: DetectionSettings,
+    pub(crate) notify: tradewind_notify::NotifySettings,
     pub(crate) telemetry: TelemetrySettings,
     /// Sections `[[source]]`.
     #[serde(rename = "source", default)]
@@ -46,6 +47,9 @@ pub(crate) struct Settings {
     #[serde(rename = "topic", default)]
     pub(crate) topics: Vec<TopicSettings>,
     pub(crate) log: LogSettings,
+    /// Folder of the file that was read: what paths in sinks are relative to.
+    #[serde(skip)]
+    pub(crate) folder: PathBuf,
 }
 
 /// Section `lake`.

@@ -8,5 +8,5 @@ mod sync;
 
 pub(crate) use file::{FileSuppression, from_settings};
 pub(crate) use recorded::{Said, control_of, no_behaviour};
-pub(crate) use standing::{SETTLED, all, suppression_of, suppressions, words_on_findings};
+pub(crate) use standing::{SETTLED, acknowledged, all, suppression_of, suppressions, words_on_findings};
 pub(crate) use sync::sync;

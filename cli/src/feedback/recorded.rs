@@ -64,6 +64,7 @@ pub(crate) fn control_of(recorded: &RecordedControl) -> Option<Control> {
         ControlAction::Accept => Control::Accept { finding_id: finding_id()? },
         ControlAction::Dismiss => Control::Dismiss { finding_id: finding_id()? },
         ControlAction::Revoke => Control::Revoke { finding_id: finding_id()? },
+        ControlAction::Acknowledge => Control::Acknowledge { finding_id: finding_id()? },
         ControlAction::Lift => Control::Lift { name: recorded.name.clone()? },
         ControlAction::Suppress => {
             let Scope { entity, destination, port, behaviour } = recorded.scope.clone();
@@ -103,7 +104,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_says_nothing_is_not_taken_in() {
-        use ControlAction::{Accept, Dismiss, Lift, Revoke, Suppress};
+        use ControlAction::{Accept, Acknowledge, Dismiss, Lift, Revoke, Suppress};
         let of_finding = |action| Said { finding_id: Some("f".to_owned()), ..said(action, None, None) };
         check(said(Suppress, Some("a"), Some("b")), true);
         check(said(Suppress, None, Some("b")), false);
@@ -115,6 +116,8 @@ pub(super) mod tests {
         check(of_finding(Dismiss), true);
         check(said(Accept, None, None), false);
         check(of_finding(Revoke), true);
+        check(of_finding(Acknowledge), true);
+        check(said(Acknowledge, None, None), false);
         check(said(Revoke, Some("a"), Some("b")), false);
         check(Said { reason: Some("x".repeat(TEXTS_MAX - 200)), ..of_finding(Accept) }, true);
         check(Said { reason: Some("x".repeat(TEXTS_MAX)), ..of_finding(Accept) }, false);

@@ -31,10 +31,18 @@ pub(crate) fn words_on_findings(rows: &[RecordedControl]) -> BTreeMap<&str, &Rec
             ControlAction::Revoke => {
                 words.remove(finding);
             }
-            ControlAction::Suppress | ControlAction::Lift => {}
+            ControlAction::Suppress | ControlAction::Lift | ControlAction::Acknowledge => {}
         }
     }
     words
+}
+
+/// Whether somebody said that they look after the finding.
+pub(crate) fn acknowledged<'a>(rows: &'a [RecordedControl], finding_id: &str) -> Option<&'a RecordedControl> {
+    let is_so = |row: &&RecordedControl| {
+        row.action == ControlAction::Acknowledge && row.finding_id.as_deref() == Some(finding_id)
+    };
+    rows.iter().rfind(is_so)
 }
 
 /// The query for the findings that [`words_on_findings`] has.
@@ -54,7 +62,7 @@ pub(crate) fn suppressions(rows: &[RecordedControl]) -> BTreeMap<&str, &Recorded
             ControlAction::Lift => {
                 holding.remove(name);
             }
-            ControlAction::Accept | ControlAction::Dismiss | ControlAction::Revoke => {}
+            ControlAction::Accept | ControlAction::Dismiss | ControlAction::Revoke | ControlAction::Acknowledge => {}
         }
     }
     holding

@@ -29,7 +29,7 @@ impl<'a> Beside<'a> {
         let incident = incidents.iter().rfind(|incident| incident.findings.contains(&finding.finding_id));
         let holding = suppressions(said);
         let is_of = |row: &&RecordedControl| match row.action {
-            ControlAction::Accept | ControlAction::Dismiss | ControlAction::Revoke => {
+            ControlAction::Accept | ControlAction::Dismiss | ControlAction::Revoke | ControlAction::Acknowledge => {
                 row.finding_id.as_ref() == Some(&finding.finding_id)
             }
             ControlAction::Suppress => {
@@ -57,6 +57,7 @@ impl<'a> Beside<'a> {
                 ControlAction::Accept => "accepted".to_owned(),
                 ControlAction::Dismiss => "dismissed".to_owned(),
                 ControlAction::Revoke => "taken back".to_owned(),
+                ControlAction::Acknowledge => "acknowledged".to_owned(),
                 ControlAction::Suppress | ControlAction::Lift => format!(
                     "suppressed until {} as {}",
                     row.until.map(rfc3339).unwrap_or_default(),

@@ -27,6 +27,22 @@ pub(crate) struct Counters {
     pub(crate) store: StoreCounters,
     pub(crate) detect: DetectCounters,
     pub(crate) correlate: CorrelateCounters,
+    pub(crate) notify: Deliveries,
+}
+
+/// Of stage `notify`: how deliveries stand, as of about a second ago.
+#[derive(Debug, Default)]
+pub(crate) struct Deliveries(Mutex<Option<tradewind_notify::Status>>);
+
+impl Deliveries {
+    pub(crate) fn set(&self, status: tradewind_notify::Status) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(status);
+    }
+
+    /// None where the stage does not run.
+    pub(crate) fn get(&self) -> Option<tradewind_notify::Status> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Of stage `normalise`.

@@ -13,6 +13,7 @@ mod framing;
 mod health;
 mod messages;
 mod normalise;
+mod notify;
 mod progress;
 mod raw;
 pub(crate) mod replay;
@@ -113,6 +114,7 @@ impl Runtime {
             ),
             (self.group("detect"), vec![topics.flows.clone()]),
             (self.group("correlate"), vec![topics.signals.clone()]),
+            (self.group("notify"), vec![topics.findings.clone(), topics.incidents.clone()]),
         ]
     }
 

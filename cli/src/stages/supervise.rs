@@ -2,7 +2,7 @@
 
 use super::health::Working;
 use super::tell::{NeedsPerson, said};
-use super::{Runtime, Stop, collect, correlate, detect, normalise, store};
+use super::{Runtime, Stop, collect, correlate, detect, normalise, notify, store};
 use clap::ValueEnum;
 use serde::Deserialize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +31,8 @@ pub(crate) enum Stage {
     Detect,
     /// Baselines of entities, findings
     Correlate,
+    /// Findings and incidents to people and other systems
+    Notify,
 }
 
 impl Stage {
@@ -41,6 +43,7 @@ impl Stage {
             Self::Store => "store",
             Self::Detect => "detect",
             Self::Correlate => "correlate",
+            Self::Notify => "notify",
         }
     }
 }
@@ -95,6 +98,7 @@ fn supervise(name: &str, stage: Stage, member: &str, runtime: &Arc<Runtime>, sto
             Stage::Store => store::run(runtime, member, stop, working),
             Stage::Detect => detect::run(runtime, member, stop, working),
             Stage::Correlate => correlate::run(runtime, member, stop, working),
+            Stage::Notify => notify::run(runtime, member, stop, working),
         }))
         .unwrap_or_else(|_| Err(anyhow::anyhow!("it stopped by a fault of the program: this is a bug")));
         let error = match ended {

@@ -76,6 +76,12 @@ fn sources(numbers: &Numbers, read: impl Fn(&tradewind_collect::CollectCounters)
     all.iter().map(|(name, counters)| (read(counters), vec![KeyValue::new("source", name.clone())])).collect()
 }
 
+/// A number of each sink.
+fn sinks(numbers: &Numbers, read: impl Fn(&tradewind_notify::SinkStatus) -> u64) -> Vec<Value> {
+    let status = numbers.counters.notify.get().unwrap_or_default();
+    status.sinks.iter().map(|(name, sink)| (read(sink), vec![KeyValue::new("sink", name.clone())])).collect()
+}
+
 /// All metrics. For each hop: received = accepted + rejected, and raw records are made into flows, rejects and gaps.
 pub(crate) const METRICS: &[Metric] = &[
     counter("tradewind.collect.received", "{record}", "Lines or requests that came.", |numbers| {
@@ -226,6 +232,19 @@ pub(crate) const METRICS: &[Metric] = &[
         },
     )
     .about("messaging.consumer.group.name, messaging.destination.name, messaging.destination.partition.id")
+    .gauge(),
+    counter("tradewind.notify.delivered", "{message}", "Messages that a sink took.", |numbers| {
+        sinks(numbers, |sink| sink.delivered)
+    })
+    .about("sink"),
+    counter("tradewind.notify.refused", "{message}", "Messages that a sink refused for good.", |numbers| {
+        sinks(numbers, |sink| sink.refused)
+    })
+    .about("sink"),
+    counter("tradewind.notify.waiting", "{message}", "Messages that wait for a sink.", |numbers| {
+        sinks(numbers, |sink| sink.waiting)
+    })
+    .about("sink")
     .gauge(),
 ];
 

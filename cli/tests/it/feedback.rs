@@ -62,6 +62,14 @@ fn what_is_said_is_recorded_and_a_replay_goes_by_it() {
 
 fn accepted_and_dismissed_is_told_no_more(demo: &Demo, before: &[Value]) {
     let chosen = of(before, "policy")["finding_id"].as_str().unwrap();
+    // That somebody looks after it is on record, and hides nothing.
+    let taken = demo.done(&["findings", "acknowledge", &chosen[..10], "--author", "bob"]);
+    assert!(taken.out.starts_with(&format!("acknowledged {}: ", &chosen[..12])), "{taken:?}");
+    assert!(demo.done(&["findings", "show", chosen]).out.contains("acknowledged by bob"));
+    let again = demo.done(&["findings", "acknowledge", chosen]);
+    assert!(again.out.is_empty() && again.err.contains("acknowledged by bob"), "{again:?}");
+    assert_eq!(demo.rows(&["findings"]).len(), before.len());
+    assert_eq!(demo.told().len(), before.len());
     let accepted = demo.done(&["findings", "accept", &chosen[..10], "--reason", "planned", "--author", "ann"]);
     assert!(accepted.out.starts_with(&format!("accepted {}: ", &chosen[..12])), "{accepted:?}");
     assert!(accepted.err.contains("change the policy"), "{accepted:?}");
@@ -78,7 +86,7 @@ fn accepted_and_dismissed_is_told_no_more(demo: &Demo, before: &[Value]) {
     let replayed = demo.done(&["detect"]);
     assert!(replayed.err.contains("0 new or changed, 1 accepted or dismissed before"), "{}", replayed.err);
     let controls = demo.rows(&["findings", "controls"]);
-    assert_eq!(controls.len(), 1, "{controls:?}");
+    assert_eq!(controls.len(), 2, "{controls:?}");
     let row = &controls[0];
     assert_eq!((&row["action"], &row["author"], &row["reason"]), (&"accept".into(), &"ann".into(), &"planned".into()));
     assert_eq!((&row["origin"], &row["finding_id"]), (&"command".into(), &chosen.into()));

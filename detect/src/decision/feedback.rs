@@ -32,6 +32,12 @@ pub enum Control {
         /// The finding.
         finding_id: String,
     },
+    /// Somebody looks after the finding: its incident says so from now on. Nothing else follows. Last, since snapshots know
+    /// controls by their place.
+    Acknowledge {
+        /// The finding.
+        finding_id: String,
+    },
 }
 
 impl Control {

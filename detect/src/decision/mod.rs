@@ -301,13 +301,23 @@ impl Decision {
     }
 
     /// A finding is told, or has changed, in a window with this end.
-    pub(crate) fn told(&mut self, finding: &Finding, topic: Topic, time: i64) -> Incident {
+    pub(crate) fn told(&mut self, finding: &Finding, topic: Topic, time: i64, settings: &DecisionSettings) -> Incident {
         if self.remembered.len() >= REMEMBERED_MAX && !self.remembered.contains_key(&finding.finding_id) {
             let oldest = self.remembered.iter().min_by_key(|(_, (time, _))| *time).map(|(id, _)| id.clone());
             oldest.and_then(|oldest| self.remembered.remove(&oldest));
         }
         self.remembered.insert(finding.finding_id.clone(), (time, topic));
-        self.incidents.take(finding, time)
+        self.incidents.take(finding, time, quiet(settings))
+    }
+
+    /// The incident of a finding that is told before its window ends. The end of the window tells it again.
+    pub(crate) fn told_early(&mut self, finding: &Finding, settings: &DecisionSettings) -> Incident {
+        self.incidents.take(finding, finding.time, quiet(settings))
+    }
+
+    /// A finding that was told early is none after all.
+    pub(crate) fn withdraw(&mut self, finding_id: &str, time: i64) -> Option<Incident> {
+        self.incidents.withdraw(finding_id, time)
     }
 
     /// After all of a window, with this end and so many services, agents and hosts.
@@ -319,7 +329,7 @@ impl Decision {
         self.units.close(day, settings.calibration_units_min, settings.memory_days);
         self.budget.expire(time);
         self.suppressions.retain(|suppression| suppression.until > time);
-        self.incidents.resolve(time, settings.incident_quiet_s.saturating_mul(SECOND))
+        self.incidents.resolve(time, quiet(settings))
     }
 
     /// After a state was read back: fits it to these settings, and to the detectors that there are now.
@@ -375,12 +385,19 @@ impl Decision {
             }
             Control::Accept { finding_id } => (finding_id, true),
             Control::Dismiss { finding_id } => (finding_id, false),
+            // See `acknowledge`.
+            Control::Acknowledge { .. } => return None,
         };
         let (_, topic) = self.remembered.get(&finding_id)?.clone();
         if is_accepted && let Some(habit) = topic.habit {
             self.habits.accept(habit, time.div_euclid(DAY), topic.risk_score);
         }
         Some((topic, self.incidents.dismiss(&finding_id, time)))
+    }
+
+    /// A person says that somebody looks after a finding: its incident, where that is news.
+    pub(crate) fn acknowledge(&mut self, finding_id: &str) -> Option<Incident> {
+        self.incidents.acknowledge(finding_id)
     }
 
     /// Suppressions that hold.
@@ -392,4 +409,9 @@ impl Decision {
     pub(crate) const fn decided(&self) -> Decided {
         self.decided
     }
+}
+
+/// How long an incident waits for more, microseconds.
+const fn quiet(settings: &DecisionSettings) -> i64 {
+    settings.incident_quiet_s.saturating_mul(SECOND)
 }

@@ -19,7 +19,7 @@ impl EntityLevel {
         let end = view.start.saturating_add(view.length);
         let mut incidents: BTreeMap<String, Incident> = BTreeMap::new();
         for (finding, topic) in told {
-            let incident = self.decision.told(finding, topic.clone(), end);
+            let incident = self.decision.told(finding, topic.clone(), end, &self.settings.decision);
             incidents.insert(incident.incident_id.clone(), incident);
         }
         for (entity, signals, weighed) in tested {
@@ -35,9 +35,22 @@ impl EntityLevel {
         incidents.into_values().chain(over).collect()
     }
 
+    /// The incident of a finding that is told before its window ends, so that nobody waits for the end to hear of it.
+    pub fn told_early(&mut self, finding: &Finding) -> Incident {
+        self.decision.told_early(finding, &self.settings.decision)
+    }
+
+    /// A finding that was told early is none after all: the incident that it was of.
+    pub fn withdraw(&mut self, finding_id: &str, time: i64) -> Option<Incident> {
+        self.decision.withdraw(finding_id, time)
+    }
+
     /// Takes in what a person, or a file that was reviewed, says of findings, by the state of the last close. Incidents that
-    /// end by it. What is said of a finding that is not remembered changes nothing.
+    /// end by it, or are in somebody's hands now. What is said of a finding that is not remembered changes nothing.
     pub fn control(&mut self, control: Control, time: i64) -> Vec<Incident> {
+        if let Control::Acknowledge { finding_id } = &control {
+            return self.decision.acknowledge(finding_id).into_iter().collect();
+        }
         let is_accepted = matches!(control, Control::Accept { .. });
         let revoked = control.revoked().map(str::to_owned);
         let Some((topic, incident)) = self.decision.control(control, time) else { return Vec::new() };

@@ -106,6 +106,10 @@ impl Correlator {
             Signal::Notice { window, notice } => {
                 if self.is_due(window) {
                     let findings = self.entities.notice(notice, &self.at(window));
+                    for finding in &findings {
+                        let incident = self.entities.told_early(finding);
+                        self.incidents.push(incident);
+                    }
                     out.extend(findings.into_iter().map(|finding| Output::Finding(Box::new(finding))));
                 }
                 return Ok(out);
@@ -284,6 +288,10 @@ impl Correlator {
         let withdrawn: Vec<String> =
             settled.told.into_iter().filter(|finding_id| !known.contains(finding_id.as_str())).collect();
         self.statistics.withdrawn += withdrawn.len() as u64;
+        let end = window.saturating_add(1).saturating_mul(self.length);
+        for finding_id in &withdrawn {
+            self.incidents.extend(self.entities.withdraw(finding_id, end));
+        }
         out.extend(findings.into_iter().map(|finding| Output::Finding(Box::new(finding))));
         out.extend(withdrawn.into_iter().map(|finding_id| Output::Withdrawn { finding_id }));
         let mut feedback = closed.feedback;

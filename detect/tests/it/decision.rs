@@ -133,6 +133,31 @@ fn a_dismissed_finding_ends_its_incident() {
 }
 
 #[test]
+fn an_acknowledged_finding_puts_its_incident_into_somebodys_hands() {
+    let mut flows = quiet(0..60);
+    (10..13).for_each(|window| flows.extend(search(window, "service/c1")));
+    let (_, findings) = run(flows.clone(), |_, _| ());
+    let first = findings.first().unwrap().clone();
+    let acknowledge = Control::Acknowledge { finding_id: first.finding_id.clone() };
+    let (mut engine, told) = run(flows, |engine, window| {
+        if window == 0 {
+            assert!(engine.control(acknowledge.clone(), first.time));
+            assert!(engine.control(Control::Acknowledge { finding_id: String::from("nobody's") }, START));
+        }
+        if window == 20 {
+            assert!(engine.control(acknowledge.clone(), START), "said twice");
+        }
+    });
+    // It changes nothing but the incident, which goes on until it ends.
+    assert_eq!(told, findings);
+    let incidents = engine.take_incidents();
+    let mut states: Vec<IncidentState> = incidents.iter().map(|incident| incident.state).collect();
+    states.dedup();
+    assert_eq!(states, [IncidentState::Open, IncidentState::Acknowledged, IncidentState::Resolved], "{incidents:?}");
+    assert!(incidents.iter().all(|incident| incident.resolved.is_some() == incident.state.is_over()));
+}
+
+#[test]
 fn what_is_said_waits_for_its_time() {
     let mut flows = quiet(0..60);
     (10..20).for_each(|window| flows.extend(search(window, "service/c1")));

@@ -9,6 +9,9 @@ mod estate;
 mod ingest;
 mod latency;
 mod marks;
+mod notify;
+mod page;
+mod pager;
 mod peers;
 mod pipeline;
 mod policy;
@@ -50,7 +53,7 @@ struct Arguments {
     /// `latency`: flows a second.
     #[arg(long, default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(100..=1_000_000))]
     rate: u64,
-    /// `latency`: how long that load lasts, seconds [default: 60, with --quick 15].
+    /// `latency`, `notify`: how long that load lasts, seconds [default: 60, with --quick 15].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     seconds: Option<u64>,
     /// `latency`: all stages in one process, instead of one process each.
@@ -59,6 +62,9 @@ struct Arguments {
     /// `restore`: how many edges detection knows [default: 1000000, with --quick 100000].
     #[arg(long, value_parser = clap::value_parser!(u64).range(10_000..=6_000_000))]
     edges: Option<u64>,
+    /// `page`: how many attacks [default: 200, with --quick 20].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    attacks: Option<u32>,
     /// How often each program runs on each file [default: 3, with --quick 1].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=99))]
     repetitions: Option<u16>,
@@ -84,10 +90,14 @@ enum Name {
     Pipeline,
     /// From a record in Kafka to the row in the lake and to the finding, under a constant load; memory of each stage meanwhile.
     Latency,
+    /// From a line of a followed Envoy log to the page of PagerDuty's stand-in.
+    Page,
     /// The check of the declared policy, in memory.
     Policy,
     /// Detection killed and started again with many edges known; size and cost of its snapshots.
     Restore,
+    /// From a finding in Kafka to sinks that are well, under a constant load and after a burst.
+    Notify,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -96,8 +106,10 @@ fn main() -> anyhow::Result<()> {
         Name::Ingest => ingest::run(&arguments),
         Name::Pipeline => pipeline::run(&arguments),
         Name::Latency => latency::run(&arguments),
+        Name::Page => page::run(&arguments),
         Name::Policy => policy::run(&arguments),
         Name::Restore => restore::run(&arguments),
+        Name::Notify => notify::run(&arguments),
     }
 }
 

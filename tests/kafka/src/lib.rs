@@ -27,7 +27,7 @@ mod toxiproxy;
 
 pub use error::ServerError;
 pub use faulty_http::{Fault, FaultPlan, FaultyHttp};
-pub use kafka::{Kafka, KafkaOptions, User};
+pub use kafka::{Feed, Kafka, KafkaOptions, User};
 pub use s3::S3;
 pub use skip::available;
 pub use toxiproxy::Toxiproxy;

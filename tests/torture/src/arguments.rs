@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::notify::NotifyArguments;
 use crate::outcome::Totals;
 use crate::system::LogKind;
 use anyhow::{Context as _, bail};
@@ -14,8 +15,12 @@ use std::path::{Path, PathBuf};
 ///
 /// Exit codes: 0 all is right, 1 something is wrong, 3 a server cannot be had on this machine.
 #[derive(Debug, Parser)]
-#[command(name = "tradewind-torture", max_term_width = 100)]
+#[command(name = "tradewind-torture", max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    /// Another torture than that of the whole
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Log between the stages
     #[arg(long, value_enum, default_value = "kafka")]
     log: LogKind,
@@ -53,6 +58,12 @@ pub(crate) struct Arguments {
     tradewind: Option<PathBuf>,
 }
 
+/// Another torture than that of the whole.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    Notify(NotifyArguments),
+}
+
 impl Arguments {
     /// The folder that was named.
     pub(crate) fn folder(&self) -> Option<&Path> {
@@ -64,14 +75,7 @@ impl Arguments {
     /// # Errors
     /// When it is not there.
     pub(crate) fn program(&self) -> anyhow::Result<PathBuf> {
-        let program = match &self.tradewind {
-            Some(program) => std::path::absolute(program).context("failed to find the program")?,
-            None => std::env::current_exe().context("failed to find this program")?.with_file_name("tradewind"),
-        };
-        if !program.is_file() {
-            bail!("{} is not there: build it, or name it with --tradewind", program.display());
-        }
-        Ok(program)
+        program_at(self.tradewind.as_deref())
     }
 
     /// A run that has not begun.
@@ -88,6 +92,21 @@ impl Arguments {
     }
 }
 
+/// The program under test: this one, or the one beside this program.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn program_at(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+    let program = match named {
+        Some(program) => std::path::absolute(program).context("failed to find the program")?,
+        None => std::env::current_exe().context("failed to find this program")?.with_file_name("tradewind"),
+    };
+    if !program.is_file() {
+        bail!("{} is not there: build it, or name it with --tradewind", program.display());
+    }
+    Ok(program)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -99,5 +118,8 @@ mod tests {
         let totals = arguments.totals();
         assert_eq!((totals.log, totals.faults_wanted, totals.seed), (LogKind::Embedded, 5, 9));
         assert!(Arguments::try_parse_from(["x", "--keep", "a", "--resume", "b"]).is_err());
+        let arguments = Arguments::try_parse_from(["x", "notify", "--findings", "5", "--json"]).unwrap();
+        assert!(matches!(arguments.command, Some(Command::Notify(_))));
+        assert!(Arguments::try_parse_from(["x", "--faults", "5", "notify"]).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! `tradewind-torture`: kills, stops and cuts off everything of an installation, and counts what is missing, doubled or foreign
 //! afterwards. It drives the real program and real servers and links neither.
 //!
+//! With the command `notify` it tortures the deliveries alone: see [`notify`].
+//!
 //! A run is made of rounds of at most 40 faults, each with servers and a lake of its own, judged at its end. With a folder
 //! (`--keep`, `--resume`) totals stay there and a run can be gone on with; the folder of a round that went wrong is kept in any case.
 
@@ -8,6 +10,7 @@ mod arguments;
 mod configuration;
 mod faults;
 mod journal;
+mod notify;
 mod oracle;
 mod outcome;
 mod ports;
@@ -23,7 +26,7 @@ mod told;
 mod traffic;
 
 use anyhow::{Context as _, bail};
-use arguments::Arguments;
+use arguments::{Arguments, Command};
 use clap::Parser as _;
 use outcome::Totals;
 use round::Plan;
@@ -42,7 +45,12 @@ const TOTALS: &str = "totals.json";
 const SKIPPED: u8 = 3;
 
 fn main() -> ExitCode {
-    match run(&Arguments::parse()) {
+    let arguments = Arguments::parse();
+    let ended = match &arguments.command {
+        Some(Command::Notify(arguments)) => notify::run(arguments),
+        None => run(&arguments),
+    };
+    match ended {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

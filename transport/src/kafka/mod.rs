@@ -20,6 +20,7 @@ mod inbox;
 mod member;
 mod message;
 mod offsets;
+mod outlet;
 mod producer;
 mod properties;
 mod reader;
@@ -28,6 +29,7 @@ mod settings;
 mod times;
 mod transaction;
 
+pub use outlet::{Outlet, Placed};
 pub use settings::{Compression, KafkaSettings, SaslMechanism, SaslSettings, Secret, SecurityProtocol};
 
 use crate::error::LogError;
@@ -146,11 +148,10 @@ impl Kafka {
         loop {
             let left = deadline.saturating_duration_since(Instant::now()).max(AGAIN_AFTER);
             let result = question(&client, left.min(Duration::from_secs(2)));
-            // Serves what the client has to say of its connections, which says more than a time-out.
+            // Serves what the client has to say of its connections, which says more than a time-out. A line for the log comes as
+            // nothing, so nothing does not mean that there is no more.
             for _ in 0..64 {
-                if client.poll(Duration::ZERO).is_none() {
-                    break;
-                }
+                client.poll(Duration::ZERO);
             }
             let error = match result {
                 Ok(answer) => return Ok(answer),

@@ -4,6 +4,7 @@ use super::settings::{Compression, KafkaSettings, SaslMechanism};
 use crate::error::LogError;
 use rdkafka::ClientConfig;
 use std::path::Path;
+use std::time::Duration;
 
 impl KafkaSettings {
     /// What every client is made with. Reads the password's file.
@@ -122,6 +123,25 @@ impl KafkaSettings {
             .set("batch.size", batch_bytes.to_string())
             .set("queue.buffering.max.messages", "1000000")
             .set("queue.buffering.max.kbytes", "1048576");
+        self.add_properties(&mut config);
+        Ok(config)
+    }
+
+    /// The configuration of a producer without transactions, that writes what is others' to read. `within` is how long a record
+    /// may take. Partitions are chosen as Java's clients do, so that keys meet those of other producers.
+    pub(super) fn outlet(&self, within: Duration, batch_bytes: usize) -> Result<ClientConfig, LogError> {
+        let mut config = self.client()?;
+        let within = within.as_millis().clamp(1_000, 3_600_000);
+        config
+            .set("enable.idempotence", "true")
+            .set("acks", "all")
+            .set("partitioner", "murmur2_random")
+            .set("delivery.timeout.ms", within.to_string())
+            .set("request.timeout.ms", u128::from(self.request_timeout_ms).min(within).to_string())
+            .set("compression.type", self.compression.name())
+            .set("linger.ms", self.linger_ms.to_string())
+            .set("message.max.bytes", "1000000000")
+            .set("batch.size", batch_bytes.to_string());
         self.add_properties(&mut config);
         Ok(config)
     }

@@ -251,7 +251,8 @@ impl KafkaSettings {
     }
 
     /// Everything that can be wrong without asking a broker, each with what to do.
-    pub(super) fn faults(&self) -> Vec<String> {
+    #[must_use]
+    pub fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         if self.brokers.is_empty() {
             faults.push("brokers: give at least one `host:port`".to_owned());

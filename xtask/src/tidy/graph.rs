@@ -23,6 +23,7 @@ const RULES: &[Rule] = &[
     Rule { name: "tradewind-storage", allowed: &["tradewind-model"], is_pure: false },
     Rule { name: "tradewind-transport", allowed: &["tradewind-model"], is_pure: false },
     Rule { name: "tradewind-collect", allowed: &["tradewind-model", "tradewind-transport"], is_pure: false },
+    Rule { name: "tradewind-notify", allowed: &["tradewind-model", "tradewind-transport"], is_pure: false },
     Rule { name: "tradewind", allowed: &["*"], is_pure: false },
     Rule { name: "tradewind-bench", allowed: &["*"], is_pure: false },
     Rule {

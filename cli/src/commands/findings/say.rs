@@ -1,4 +1,4 @@
-//! `tradewind findings accept|dismiss|revoke|suppress|lift`: records what a person says of findings. Detection takes it from the
+//! `tradewind findings acknowledge|accept|dismiss|revoke|suppress|lift`: records what a person says of findings. Detection takes it from the
 //! lake; what follows is its business.
 
 use super::scope::{self, ScopePart};
@@ -126,6 +126,24 @@ pub(super) fn of_finding(
         _ => {}
     }
     Ok(())
+}
+
+/// Says that somebody looks after a finding.
+pub(super) fn acknowledge(lake: &Lake, args: &FindingArgs, context: &Context) -> anyhow::Result<()> {
+    let finding = context.runtime.block_on(findings::find(lake, &args.id))?.finding;
+    let known = context.runtime.block_on(feedback::all(lake))?;
+    let id = short_id(&finding.finding_id);
+    if let Some(row) = feedback::acknowledged(&known, &finding.finding_id) {
+        note(&format!("{id} was acknowledged by {} at {} already", row.author, rfc3339(row.recorded_time)));
+        return Ok(());
+    }
+    if let Some(row) = words_on_findings(&known).get(finding.finding_id.as_str()) {
+        note(&format!("{id} was {} by {} at {} already", done(row.action), row.author, rfc3339(row.recorded_time)));
+        return Ok(());
+    }
+    let said = args.why.said(ControlAction::Acknowledge, finding.time)?;
+    let text = format!("acknowledged {id}: {}", finding.title);
+    record(lake, Said { finding_id: Some(finding.finding_id.clone()), ..said }, context, &text)
 }
 
 /// Takes back what was said of a finding.

@@ -33,6 +33,11 @@ fn told(is_killed: bool) -> Vec<String> {
         "SELECT count(*) FROM findings WHERE entity LIKE '%10.0.0.9' AND behaviour = 'scan' AND flow_count = 50";
     service.until("the scan is found", || setup.number(closed).is_some_and(|rows| rows > 0));
     let accepted = ids();
+    // That somebody looks after one is heard at once, and ends nothing.
+    let outcome = setup.program.run(&["findings", "acknowledge", &accepted[0], "--author", "ann"]);
+    assert_eq!(outcome.code, 0, "{outcome:?}");
+    let acknowledged = "SELECT count(*) FROM incidents WHERE state = 'acknowledged'";
+    service.until("it is in somebody's hands", || setup.number(acknowledged).is_some_and(|rows| rows > 0));
     for id in &accepted {
         let outcome = setup.program.run(&["findings", "accept", id, "--author", "ann"]);
         assert_eq!(outcome.code, 0, "{outcome:?}");

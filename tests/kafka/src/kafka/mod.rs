@@ -1,5 +1,6 @@
 //! Apache Kafka as one process that is broker and controller. Started, killed, paused and restarted on the same ports and data.
 
+mod feed;
 mod options;
 mod tools;
 
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+pub use feed::Feed;
 pub use options::{KafkaOptions, User};
 
 use crate::folder::RunFolder;
