@@ -18,10 +18,13 @@ pub(super) fn sort(findings: &mut [Finding]) {
 }
 
 /// The alerts that tell of these findings, in order: one where few are owed, or where the receiver only wants to know of the
-/// incident; else the first opens, the last ends.
+/// incident; else the first opens, the last ends. Who only wants to know of the incident is told of nothing more by an
+/// acknowledgement or an end (a pager's have no text at all): what is new then goes before it.
 pub(super) fn parts(carries_all: bool, action: Action, owed: &[String]) -> Vec<(Action, Vec<String>)> {
     if !carries_all {
-        return vec![(action, Vec::new())];
+        let is_bare = matches!(action, Action::Acknowledge | Action::Resolve);
+        let news = (is_bare && !owed.is_empty()).then_some(Action::Update);
+        return news.into_iter().chain([action]).map(|action| (action, Vec::new())).collect();
     }
     if owed.len() <= OWED_MAX {
         return vec![(action, owed.to_vec())];
@@ -33,9 +36,9 @@ pub(super) fn parts(carries_all: bool, action: Action, owed: &[String]) -> Vec<(
     parts
 }
 
-/// As many parts as these findings can have.
+/// As many parts as these findings can have, with one that goes before an end.
 pub(super) fn parts_max(owed: &[String]) -> u32 {
-    u32::try_from(owed.len() / OWED_MAX).unwrap_or(u32::MAX - 1) + 1
+    u32::try_from(owed.len() / OWED_MAX).unwrap_or(u32::MAX - 2) + 2
 }
 
 /// What is owed by two alerts that become one; none where that is too much for one.
@@ -77,6 +80,17 @@ mod tests {
         assert_eq!(shape(Action::Open, 40), [(Action::Open, 19), (Action::Update, 19), (Action::Update, 2)]);
         assert_eq!(shape(Action::Resolve, 20), [(Action::Update, 19), (Action::Resolve, 1)]);
         assert_eq!(parts(false, Action::Open, &ids(0..40)), [(Action::Open, vec![])]);
+    }
+
+    #[test]
+    fn who_is_told_of_the_incident_alone_hears_of_what_is_new_before_its_end() {
+        let actions = |action, count| -> Vec<Action> {
+            parts(false, action, &ids(0..count)).into_iter().map(|(action, _)| action).collect()
+        };
+        assert_eq!(actions(Action::Resolve, 1), [Action::Update, Action::Resolve]);
+        assert_eq!(actions(Action::Acknowledge, 30), [Action::Update, Action::Acknowledge]);
+        assert_eq!(actions(Action::Resolve, 0), [Action::Resolve]);
+        assert_eq!(actions(Action::Update, 1), [Action::Update]);
     }
 
     #[test]

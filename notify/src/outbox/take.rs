@@ -173,20 +173,14 @@ impl Taking<'_> {
             let part = stored.part;
             stored.part += carry::parts_max(&stored.incident.findings);
             incidents.insert(id, bytes(&stored)?.as_slice())?;
-            let fresh = fresh.into_iter().map(|finding| finding.finding_id).collect();
+            let fresh: Vec<String> = fresh.into_iter().map(|finding| finding.finding_id).collect();
             (alert(stored.recorded_time, part, stored.incident, findings), fresh, is_unopened)
         };
         self.changes.waiting.insert(id.to_owned(), false);
         if self.rules.is_retrospective(&alert, self.now) {
             alert.origin = Origin::Retrospective;
         }
-        if is_unopened {
-            let mut open = alert.clone();
-            (open.incident.state, open.incident.resolved) = (IncidentState::Open, None);
-            self.route(&open, fresh)?;
-            return self.route(&alert, Vec::new());
-        }
-        self.route(&alert, fresh)
+        self.route(&alert, &fresh, is_unopened)
     }
 
     /// Those of them that are here, and the ids of those that are not.
@@ -202,19 +196,26 @@ impl Taking<'_> {
         Ok((found, missing))
     }
 
-    fn route(&mut self, alert: &Alert, fresh: Vec<String>) -> Result<(), Fault> {
+    fn route(&mut self, alert: &Alert, fresh: &[String], is_unopened: bool) -> Result<(), Fault> {
         let rules = self.rules;
         let targets = rules.targets(alert);
         for sink in &rules.sinks {
             let is_wanted = targets.contains(sink.name.as_str())
                 && (sink.takes_retrospective || alert.origin != Origin::Retrospective);
-            self.offer(sink, alert, &fresh, is_wanted)?;
+            self.offer(sink, alert, fresh, is_wanted, is_unopened)?;
         }
         Ok(())
     }
 
     /// To one sink: the first alert if it is wanted there, all that follow, and the end.
-    fn offer(&mut self, sink: &SinkRules, alert: &Alert, fresh: &[String], is_wanted: bool) -> Result<(), Fault> {
+    fn offer(
+        &mut self,
+        sink: &SinkRules,
+        alert: &Alert,
+        fresh: &[String],
+        is_wanted: bool,
+        is_unopened: bool,
+    ) -> Result<(), Fault> {
         let known = {
             let table = self.transaction.open_table(KNOWN)?;
             find::<_, KnownRow>(&table, (sink.name.as_str(), alert.key()))?
@@ -226,9 +227,27 @@ impl Taking<'_> {
             (Some(false), false) if is_news => Action::Acknowledge,
             (Some(false), false) => Action::Update,
             (Some(false), true) => Action::Resolve,
-            // What is over stays over, so that nobody is woken twice; what a sink never heard of need not be ended.
+            // What nobody here heard of while it went on: findings that came with its end are told all the same.
+            (None, true) if is_wanted && (is_unopened || !fresh.is_empty()) => {
+                let mut open = alert.clone();
+                (open.incident.state, open.incident.resolved) = (IncidentState::Open, None);
+                self.tell(sink, &open, Action::Open, fresh)?;
+                return self.tell(sink, alert, Action::Resolve, &[]);
+            }
+            // What is over stays over, so that nobody is woken twice; only who keeps findings gets those that come after the end.
+            (Some(true), is_over) if sink.carries_all && !fresh.is_empty() => {
+                if is_over {
+                    Action::Resolve
+                } else {
+                    Action::Update
+                }
+            }
             _ => return Ok(()),
         };
+        self.tell(sink, alert, action, fresh)
+    }
+
+    fn tell(&mut self, sink: &SinkRules, alert: &Alert, action: Action, fresh: &[String]) -> Result<(), Fault> {
         // Who hears of it for the first time has heard of none of its findings.
         let owed = if action == Action::Open { &alert.incident.findings } else { fresh };
         let parts = carry::parts(sink.carries_all, action, owed);

@@ -1,5 +1,6 @@
 //! Findings and states that come in another order than they were told, as after a time in which nobody read the log.
 
+use crate::stand_in::{Received, StandIn};
 use crate::world;
 use serde_json::Value;
 use std::path::Path;
@@ -69,8 +70,65 @@ async fn a_finding_that_comes_too_late_for_its_incident_is_told_as_more_of_it() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_finding_that_comes_after_the_end_reaches_who_keeps_findings() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut notifier = world::start(&settings(folder.path(), 0), folder.path()).unwrap();
+    let state =
+        |recorded_time, state| Input::Incident { recorded_time, incident: world::incident("i", &["f", "g"], state) };
+    notifier.take(vec![world::told(world::finding("f")), state(1, Open)], None).await.unwrap();
+    notifier.tick(Vec::new()).await.unwrap();
+    notifier.take(vec![state(2, Resolved)], None).await.unwrap();
+    notifier.tick(Vec::new()).await.unwrap();
+    world::delivered(&mut notifier).await;
+    for _ in 0..2 {
+        notifier.take(vec![world::told(world::finding("g"))], None).await.unwrap();
+        world::delivered(&mut notifier).await;
+    }
+    assert_eq!(told(folder.path()), expected(&[("open", &["f"]), ("resolve", &["f"]), ("resolve", &["f", "g"])]));
+    notifier.stop().await.unwrap();
+}
+
+/// Actions and ids of the findings that a pager was told.
+fn paged(stand_in: &StandIn) -> Vec<(String, Vec<String>)> {
+    let of = |request: Received| {
+        let event = request.json();
+        let findings = event["payload"]["custom_details"]["findings"].as_array().cloned().unwrap_or_default();
+        let ids = findings.iter().map(|finding| finding["finding_id"].as_str().unwrap().to_owned()).collect();
+        (event["event_action"].as_str().unwrap().to_owned(), ids)
+    };
+    stand_in.received().into_iter().map(of).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pager_hears_of_findings_that_come_with_the_end_before_it() {
+    let stand_in = StandIn::start(|_| (202, String::new())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let sink = format!(
+        "[[sink]]\nname = 'pager'\ntype = 'pagerduty'\nrouting_key = {{ env = 'ROUTING_KEY' }}\nurl = '{}'\n",
+        stand_in.url()
+    );
+    let mut settings = world::settings(&sink);
+    settings.wait_ms = 0;
+    let mut notifier = world::start(&settings, folder.path()).unwrap();
+    let state = |recorded_time, names: &[&str], state| Input::Incident {
+        recorded_time,
+        incident: world::incident("i", names, state),
+    };
+    notifier.take(vec![world::told(world::finding("f")), state(1, &["f"], Open)], None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    let end = vec![world::told(world::finding("g")), state(2, &["f", "g"], Resolved)];
+    notifier.take(end, None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    assert_eq!(paged(&stand_in), expected(&[("trigger", &["f"]), ("trigger", &["f", "g"]), ("resolve", &[])]));
+    // What comes later still opens nothing again.
+    notifier.take(vec![state(3, &["f", "g", "h"], Resolved), world::told(world::finding("h"))], None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    assert_eq!(paged(&stand_in).len(), 3);
+    notifier.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sign_of_life_is_sent_once() {
-    use crate::stand_in::StandIn;
     let stand_in = StandIn::start(|_| (200, String::new())).await;
     let folder = tempfile::tempdir().unwrap();
     let sink = format!("[[sink]]\nname = 'hook'\ntype = 'webhook'\nurl = '{}'\nheartbeat_s = 3600\n", stand_in.url());

@@ -76,10 +76,7 @@ impl Outcome {
         let mut delivered: BTreeSet<String> = story.findings().cloned().collect();
         let mut note = |name: &str, ledger: &Ledger, counts: Option<&Counts>| {
             let arrived = ledger.arrived(story.findings());
-            // A pager is told how an incident stands, with the gravest of its findings: the others need not be in its messages.
-            if name != PAGER {
-                delivered.retain(|id| arrived.contains(id.as_str()));
-            }
+            delivered.retain(|id| arrived.contains(id.as_str()));
             let of = |is_so: fn(u64, u64) -> bool| -> u64 {
                 ledger
                     .states()
