@@ -14,8 +14,10 @@ pub const HEAD_BYTES: usize = 64 * 1024;
 const AUTO: &str = "auto";
 
 /// Names of the formats and what they are, for help texts.
-pub fn names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    std::iter::once((AUTO, "by content")).chain(families().iter().map(|family| (family.name, family.summary)))
+#[must_use]
+pub fn names() -> Vec<(&'static str, &'static str)> {
+    let families = families().into_iter().map(|family| (family.name, family.summary));
+    std::iter::once((AUTO, "by content")).chain(families).collect()
 }
 
 /// What the user asked for: `auto`, a name, or a name and a layout.
@@ -53,7 +55,7 @@ pub enum FormatChoiceError {
 }
 
 fn known() -> String {
-    names().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
+    names().into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(", ")
 }
 
 impl FromStr for FormatChoice {

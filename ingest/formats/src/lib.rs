@@ -16,6 +16,7 @@ mod http;
 mod json;
 mod json_objects;
 mod lines;
+mod linkerd;
 pub mod number;
 pub mod page;
 mod redact;

@@ -46,6 +46,7 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
 fn may_hold_private(bytes: &[u8]) -> bool {
     memchr::memchr3(b'?', b'@', b'=', bytes).is_some()
         || memchr::memmem::find(bytes, b"eyJ").is_some()
+        || memchr::memmem::find(bytes, b"uthorization").is_some()
         || (bytes.len() >= BEARER.len() && has_bearer(bytes))
 }
 

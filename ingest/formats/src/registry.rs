@@ -1,11 +1,14 @@
 //! The formats that are read, one line each. No format knows another.
 
+use crate::contract::Format;
 use crate::detect::Chosen;
+use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, envoy, zeek};
+use crate::{aws_vpc, envoy, linkerd, zeek};
+use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
-pub(crate) static FAMILIES: &[&Family] = &[&aws_vpc::FAMILY, &zeek::FAMILY, &envoy::FAMILY];
+pub(crate) static FAMILIES: &[&Family] = &[&aws_vpc::FAMILY, &zeek::FAMILY, &linkerd::FAMILY, &envoy::FAMILY];
 
 /// One format with all its encodings and layouts.
 #[derive(Debug)]
@@ -16,12 +19,22 @@ pub struct Family {
     pub summary: &'static str,
     /// What the reference tells of it.
     pub page: Page,
+    /// Each of its decoders with what it takes, none of which needs to have seen an object before.
+    pub(crate) decoders: fn() -> Vec<(Arc<dyn Format>, Records)>,
     /// What the first bytes of an object are, if they are of this format.
     pub(crate) recognise: fn(&[u8]) -> Option<Recognised>,
     /// Decodes an object that the user says is of this format, perhaps with a layout.
     pub(crate) named: fn(&[u8], Option<&str>) -> Result<Chosen, String>,
     /// Says why a layout cannot be used; none for a format that takes no layout.
     pub(crate) check_layout: Option<fn(&str) -> Result<(), String>>,
+}
+
+impl Family {
+    /// Each of its decoders and how its input is cut: for tests that feed them whatever there is.
+    #[must_use]
+    pub fn decoders(&self) -> Vec<(Arc<dyn Format>, Records)> {
+        (self.decoders)()
+    }
 }
 
 /// What the first bytes of an object are.
@@ -43,10 +56,12 @@ impl Recognised {
     }
 }
 
-/// Every format, for help texts and references.
+/// Every format by name, for help texts and references.
 #[must_use]
-pub fn families() -> &'static [&'static Family] {
-    FAMILIES
+pub fn families() -> Vec<&'static Family> {
+    let mut families = FAMILIES.to_vec();
+    families.sort_by_key(|family| family.name);
+    families
 }
 
 /// The format of that name.

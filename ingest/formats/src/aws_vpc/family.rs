@@ -2,6 +2,7 @@
 
 use super::page::PAGE;
 use super::{AwsVpc, CloudWatch, DEFAULT, Layout, NAME, TRANSIT_GATEWAY};
+use crate::contract::Format;
 use crate::detect::{Chosen, Framing, first_line};
 use crate::framing::Records;
 use crate::registry::{Family, Recognised};
@@ -15,6 +16,11 @@ pub(crate) static FAMILY: Family = Family {
     name: NAME,
     summary: "AWS VPC and Transit Gateway flow logs: text, CloudWatch Logs envelopes, Parquet; `aws_vpc:FIELD FIELD …` gives the \
               fields of lines without a header",
+    decoders: || {
+        let layout = default_layout();
+        let lines: Arc<dyn Format> = Arc::new(AwsVpc::new(layout.clone()));
+        vec![(lines, Records::Lines), (Arc::new(CloudWatch::new(layout)), Records::JsonObjects)]
+    },
     recognise: |head| by_content(head, None).map(Recognised::Connections),
     named,
     check_layout: Some(|layout| Layout::parse(layout).map(|_| ()).map_err(|error| error.to_string())),

@@ -1,7 +1,7 @@
 //! How Envoy's access logs are chosen, and what the reference tells of them.
 
 use super::mapping::SOURCE_NAME;
-use super::{from_layout, sniff};
+use super::{ENVOY_TEXT, ISTIO_TEXT, from_layout, json, sniff};
 use crate::detect::{Chosen, Framing};
 use crate::framing::Records;
 use crate::page::{Page, answer};
@@ -13,6 +13,10 @@ use tradewind_model::outcome::ConnectionResult::{Error, Established, Refused, Re
 pub(crate) static FAMILY: Family = Family {
     name: SOURCE_NAME,
     summary: "Envoy and Istio access logs: text and JSON; `envoy:FORMAT STRING` gives the text format",
+    decoders: || {
+        let text = |layout| from_layout(layout).expect("the default layout is valid");
+        [text(ENVOY_TEXT), text(ISTIO_TEXT), json()].map(|format| (format, Records::Lines)).to_vec()
+    },
     recognise: |head| by_content(head).map(Recognised::Connections),
     named,
     check_layout: Some(|layout| from_layout(layout).map(|_| ()).map_err(|error| error.to_string())),

@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn what_is_asked_for_is_not_left_over() {
         let text = r#"{"a":{"b":"x","c":2,"token":"t"},"list":[1,{"password":"p","u":"http://h/a?b=c"}],"n":"17","e":"","f":null,"g":[],
-            "big":1e999,"bool":true,"bad":"1x"}"#;
+            "big":1e999,"k":{"l.m":7},"bool":true,"bad":"1x"}"#;
         let mut doc = Doc::new();
         doc.parse(text).unwrap();
         let root = doc.root();
@@ -179,6 +179,7 @@ mod tests {
         assert_eq!(root.integer("f"), Ok(None));
         assert!(root.integer("bad").unwrap_err().detail.contains("bad"));
         assert_eq!(root.text("e"), None);
+        assert_eq!(root.integer("k.l.m"), Ok(Some(7)));
         let mut unmapped = Unmapped::default();
         root.leave(&mut unmapped);
         let left: serde_json::Value = serde_json::from_str(unmapped.object().unwrap()).unwrap();

@@ -53,10 +53,13 @@ impl<'d> Value<'d> {
         found.map(|place| Self { nodes: self.nodes, place })
     }
 
-    /// The value at a path.
+    /// The value at a path. A key may hold dots itself, as in `{"client.addr":…}`; nesting is tried first.
     #[inline]
     pub(crate) fn at(&self, path: &str) -> Option<Self> {
-        path.split('.').try_fold(*self, |value, key| value.get(key))
+        match path.split_once('.') {
+            None => self.get(path),
+            Some((key, rest)) => self.get(key).and_then(|value| value.at(rest)).or_else(|| self.get(path)),
+        }
     }
 
     /// Whether there is a value at a path, and not null.

@@ -1,16 +1,22 @@
 //! How Zeek's conn.log is chosen, and what the reference tells of it.
 
-use super::{Ascii, NAME, Sniffed, sniff};
+use super::{Ascii, Json, NAME, Sniffed, sniff};
+use crate::contract::Format;
 use crate::detect::{Chosen, Framing};
 use crate::framing::Records;
 use crate::page::{Page, answer};
 use crate::registry::{Family, Recognised};
+use std::sync::Arc;
 use tradewind_model::outcome::ConnectionResult::{Established, Refused, Reset, Timeout};
 
 /// Zeek's conn.log.
 pub(crate) static FAMILY: Family = Family {
     name: NAME,
     summary: "Zeek's conn.log: text and JSON; `zeek:FIELD FIELD …` gives the fields of lines without a header",
+    decoders: || {
+        let of = |records| (Arc::new(Json::new(records)) as Arc<dyn Format>, records);
+        vec![of(Records::Lines), of(Records::JsonObjects)]
+    },
     recognise,
     named,
     check_layout: Some(|names| Ascii::with_fields(names).map(|_| ()).map_err(|error| error.to_string())),
