@@ -139,6 +139,34 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
     writeln!(io::stdout().lock(), "{text}").context("failed to write to standard output")
 }
 
+/// Text in lines no wider than the terminal, or 100 characters where there is none; each begins with `indent` blanks, and
+/// where it is indented, those after the first with four more.
+pub(crate) fn wrapped(text: &str, indent: usize) -> String {
+    const WIDTH_ELSEWHERE: u16 = 100;
+    wrap(text, indent, usize::from(terminal_width().unwrap_or(WIDTH_ELSEWHERE)))
+}
+
+fn wrap(text: &str, indent: usize, width: usize) -> String {
+    let mut lines = " ".repeat(indent);
+    let mut filled = indent;
+    let mut is_first = true;
+    for word in text.split_whitespace() {
+        let length = word.chars().count();
+        if !is_first && filled + 1 + length > width {
+            lines.push('\n');
+            filled = if indent > 0 { indent + 4 } else { 0 };
+            lines.push_str(&" ".repeat(filled));
+        } else if !is_first {
+            lines.push(' ');
+            filled += 1;
+        }
+        lines.push_str(word);
+        filled += length;
+        is_first = false;
+    }
+    lines
+}
+
 /// Refuses what a summary is not written as: for commands that answer with one.
 ///
 /// # Errors
@@ -234,6 +262,14 @@ mod tests {
 
     fn check(format: OutputFormat, expected: &str) {
         assert_eq!(String::from_utf8(written(format, &[sample()], None)).unwrap(), expected);
+    }
+
+    #[test]
+    fn long_texts_are_wrapped_at_words() {
+        assert_eq!(wrap("one two three", 0, 8), "one two\nthree");
+        assert_eq!(wrap("one two three", 2, 9), "  one two\n      three");
+        assert_eq!(wrap("a-word-longer-than-the-line x", 0, 5), "a-word-longer-than-the-line\nx");
+        assert_eq!(wrap("", 2, 5), "  ");
     }
 
     #[test]

@@ -75,3 +75,22 @@ fn formats_are_listed_in_every_output() {
     let csv = program.run(&["formats", "--output", "csv"]);
     assert!(csv.out.starts_with("name,what\n"), "{}", csv.out);
 }
+
+#[test]
+fn every_format_is_explained() {
+    let program = Program::new();
+    let formats: Vec<serde_json::Value> = serde_json::from_str(&program.run(&["formats", "-o", "json"]).out).unwrap();
+    for name in formats.iter().filter_map(|row| row["name"].as_str()).filter(|name| *name != "auto") {
+        let page = program.run(&["formats", name]);
+        assert_eq!(page.code, 0, "{}", page.err);
+        for part in ["Columns, and what each is made of", "Not mapped", "Outcomes, first match first"] {
+            assert!(page.out.contains(part), "{name}: {}", page.out);
+        }
+        assert!(page.out.lines().all(|line| line.chars().count() <= 140), "{name}: {}", page.out);
+    }
+    let rows = program.run(&["formats", "envoy", "-o", "ndjson"]);
+    assert!(rows.out.contains("{\"part\":\"column\",\"subject\":\"src_ip\""), "{}", rows.out);
+    let unknown = program.run(&["formats", "vpc"]);
+    assert_eq!(unknown.code, 64);
+    assert!(unknown.err.contains("`vpc` is no input format; `tradewind formats` lists them"), "{}", unknown.err);
+}
