@@ -17,6 +17,7 @@ mod json;
 mod json_objects;
 mod lines;
 mod linkerd;
+mod nginx;
 pub mod number;
 pub mod page;
 mod redact;
