@@ -12,6 +12,7 @@ pub mod detect;
 mod endpoint;
 pub mod envoy;
 pub mod framing;
+mod haproxy;
 mod http;
 mod json;
 mod json_objects;

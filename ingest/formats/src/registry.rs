@@ -4,12 +4,12 @@ use crate::contract::Format;
 use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, envoy, linkerd, nginx, zeek};
+use crate::{aws_vpc, envoy, haproxy, linkerd, nginx, zeek};
 use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
 pub(crate) static FAMILIES: &[&Family] =
-    &[&aws_vpc::FAMILY, &zeek::FAMILY, &linkerd::FAMILY, &envoy::FAMILY, &nginx::FAMILY];
+    &[&aws_vpc::FAMILY, &zeek::FAMILY, &linkerd::FAMILY, &envoy::FAMILY, &haproxy::FAMILY, &nginx::FAMILY];
 
 /// One format with all its encodings and layouts.
 #[derive(Debug)]
