@@ -6,6 +6,7 @@
 pub mod address;
 mod address_codes;
 pub mod aws_vpc;
+mod caddy;
 pub mod contract;
 mod decimal;
 pub mod detect;
@@ -25,7 +26,10 @@ mod redact;
 mod registry;
 mod rows;
 mod separators;
+#[cfg(test)]
+mod testing;
 mod text;
+mod traefik;
 mod unmapped;
 pub mod unpack;
 mod word;

@@ -4,12 +4,20 @@ use crate::contract::Format;
 use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, envoy, haproxy, linkerd, nginx, zeek};
+use crate::{aws_vpc, caddy, envoy, haproxy, linkerd, nginx, traefik, zeek};
 use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
-pub(crate) static FAMILIES: &[&Family] =
-    &[&aws_vpc::FAMILY, &zeek::FAMILY, &linkerd::FAMILY, &envoy::FAMILY, &haproxy::FAMILY, &nginx::FAMILY];
+pub(crate) static FAMILIES: &[&Family] = &[
+    &aws_vpc::FAMILY,
+    &zeek::FAMILY,
+    &linkerd::FAMILY,
+    &traefik::FAMILY,
+    &caddy::FAMILY,
+    &haproxy::FAMILY,
+    &nginx::FAMILY,
+    &envoy::FAMILY,
+];
 
 /// One format with all its encodings and layouts.
 #[derive(Debug)]

@@ -1,28 +1,15 @@
 //! Lines of every format.
 
 use super::*;
+use crate::testing::{check_row, decode_line};
 use serde_json::{Value, json};
 
 fn decode(line: &str) -> Result<Value, String> {
-    let mut out = Decoded::default();
-    HaProxy.decode(line.as_bytes(), 0, &mut out);
-    match out.rejects.first() {
-        Some(reject) => Err(format!("{}: {}", reject.reason.as_str(), reject.detail)),
-        None => Ok(Value::Object(out.flows.row_json(0))),
-    }
+    decode_line(&HaProxy, line)
 }
 
 fn check(line: &str, expected: Value) {
-    let row = decode(line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
-    let unmapped: Value = serde_json::from_str(row["unmapped"].as_str().unwrap_or("{}")).unwrap_or_default();
-    let Value::Object(expected) = expected else { panic!("an object is expected") };
-    for (column, value) in expected {
-        let found = match column.strip_prefix("unmapped.") {
-            Some(name) => unmapped.get(name).cloned().unwrap_or_default(),
-            None => row.get(&column).cloned().unwrap_or_default(),
-        };
-        assert_eq!(found, value, "{column} of {line}\n{row}");
-    }
+    check_row(&HaProxy, line, expected);
 }
 
 #[test]

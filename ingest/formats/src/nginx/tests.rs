@@ -1,32 +1,11 @@
 //! Lines of every format and every outcome.
 
 use super::*;
+use crate::testing::{check_row, decode_line as decode};
 use serde_json::Value;
 
-fn decode(format: &dyn Format, line: &str) -> Result<Value, String> {
-    let mut out = Decoded::default();
-    format.decode(line.as_bytes(), 0, &mut out);
-    match out.rejects.first() {
-        Some(reject) => Err(format!("{}: {}", reject.reason.as_str(), reject.detail)),
-        None => Ok(Value::Object(out.flows.row_json(0))),
-    }
-}
-
-/// Columns of a line's row that must have these values; null for absent ones.
 fn check(line: &str, expected: Value) {
-    let row = decode(&Usual, line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
-    let Value::Object(expected) = expected else { panic!("an object is expected") };
-    for (column, value) in expected {
-        let found = match column.strip_prefix("unmapped.") {
-            Some(name) => {
-                let unmapped: Value =
-                    serde_json::from_str(row["unmapped"].as_str().unwrap_or("{}")).unwrap_or_default();
-                unmapped.get(name).cloned().unwrap_or_default()
-            }
-            None => row.get(&column).cloned().unwrap_or_default(),
-        };
-        assert_eq!(found, value, "{column} of {line}\n{row}");
-    }
+    check_row(&Usual, line, expected);
 }
 
 const AGENT: &str = "\"-\" \"curl/8\"";
