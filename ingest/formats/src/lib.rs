@@ -13,6 +13,7 @@ pub mod detect;
 mod endpoint;
 pub mod envoy;
 pub mod framing;
+mod gcp;
 mod haproxy;
 mod http;
 mod json;
@@ -34,6 +35,7 @@ mod unmapped;
 pub mod unpack;
 mod word;
 pub mod zeek;
+mod ztunnel;
 
 pub use contract::{Counts, Decoded, Format, Gaps, Reason, Reject};
 pub use detect::{Chosen, FormatChoice, Framing, UnknownFormat, choose, names};

@@ -4,13 +4,16 @@ use crate::contract::Format;
 use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, caddy, envoy, haproxy, linkerd, nginx, traefik, zeek};
+use crate::{aws_vpc, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel};
 use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
 pub(crate) static FAMILIES: &[&Family] = &[
     &aws_vpc::FAMILY,
     &zeek::FAMILY,
+    &gcp::VPC,
+    &gcp::FIREWALL,
+    &ztunnel::FAMILY,
     &linkerd::FAMILY,
     &traefik::FAMILY,
     &caddy::FAMILY,

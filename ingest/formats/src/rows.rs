@@ -125,9 +125,9 @@ impl<'o, 'i> Rows<'o, 'i> {
                 _ => memchr::memchr(b'\n', &input[start..]).map(|length| start + length + 1),
             };
             let end = end.unwrap_or(input.len());
-            let leading = input[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let record = input[start + leading..end].trim_ascii_end();
+            let record = json_record(&input[start..end]);
             if !record.is_empty() {
+                let leading = input[start..end].iter().take_while(|byte| is_between_records(**byte)).count();
                 self.begin(record, offset + (start + leading) as u64);
                 let written =
                     lines::text(record).and_then(|text| doc.parse(text)).and_then(|()| each(self, doc.root()));
@@ -348,4 +348,19 @@ impl<'o, 'i> Rows<'o, 'i> {
     pub(crate) fn judge(&mut self, verdict: Option<Verdict>, result: Option<ConnectionResult>) {
         (self.verdict, self.result) = (verdict, result);
     }
+}
+
+/// A JSON record without what may stand between records: white space, and the brackets and commas of a list around them.
+pub(crate) fn json_record(piece: &[u8]) -> &[u8] {
+    let start = piece.iter().take_while(|byte| is_between_records(**byte)).count();
+    let piece = &piece[start..];
+    match piece.first() {
+        Some(b'{') => piece.trim_ascii_end(),
+        // What is no object is a record of its own, to be rejected as it is.
+        _ => piece.trim_ascii_end(),
+    }
+}
+
+fn is_between_records(byte: u8) -> bool {
+    byte.is_ascii_whitespace()
 }
