@@ -6,6 +6,7 @@
 pub mod address;
 mod address_codes;
 pub mod aws_vpc;
+mod azure;
 mod caddy;
 pub mod contract;
 mod decimal;

@@ -4,7 +4,7 @@ use crate::contract::Format;
 use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel};
+use crate::{aws_vpc, azure, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel};
 use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
@@ -13,6 +13,9 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &zeek::FAMILY,
     &gcp::VPC,
     &gcp::FIREWALL,
+    &azure::NSG,
+    &azure::VNET,
+    &azure::FIREWALL,
     &ztunnel::FAMILY,
     &linkerd::FAMILY,
     &traefik::FAMILY,
