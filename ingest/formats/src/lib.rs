@@ -5,6 +5,8 @@
 
 pub mod address;
 mod address_codes;
+mod aws_elb;
+mod aws_network_firewall;
 pub mod aws_vpc;
 mod azure;
 mod caddy;

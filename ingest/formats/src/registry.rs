@@ -4,7 +4,9 @@ use crate::contract::Format;
 use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
-use crate::{aws_vpc, azure, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel};
+use crate::{
+    aws_elb, aws_network_firewall, aws_vpc, azure, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel,
+};
 use std::sync::Arc;
 
 /// Every format in the order in which content is tried: the more particular ones first.
@@ -16,6 +18,9 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &azure::NSG,
     &azure::VNET,
     &azure::FIREWALL,
+    &aws_network_firewall::FAMILY,
+    &aws_elb::ALB,
+    &aws_elb::NLB,
     &ztunnel::FAMILY,
     &linkerd::FAMILY,
     &traefik::FAMILY,
