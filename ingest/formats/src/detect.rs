@@ -205,7 +205,7 @@ fn auto(head: &[u8]) -> Result<Chosen, UnknownFormat> {
     };
     let printable = std::str::from_utf8(line).is_ok_and(|line| !line.contains(|c: char| c.is_control() && c != '\t'));
     let detail = if !printable {
-        "its first line is not text; if it is packed, only gzip and zstd are unpacked".to_owned()
+        "its first line is not text; if it is packed, only gzip, zstd and framed Snappy are unpacked".to_owned()
     } else {
         format!(
             "its first line has {fields} fields separated by {separator} and no header; say what it is with \

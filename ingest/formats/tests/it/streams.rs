@@ -21,6 +21,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn snappy(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.into_inner().unwrap()
+}
+
 /// Whole records with their offsets, and rejects, of a stream.
 #[derive(Debug, Default)]
 struct Seen {
@@ -62,12 +68,15 @@ fn every_packing_gives_the_same_lines() {
     let (head, tail) = text.split_at(text.len() / 3);
     let members = [gzip(head), gzip(b""), gzip(tail)].concat();
     let frames = [zstd(head), zstd(tail)].concat();
+    let streams = [snappy(head), snappy(b""), snappy(tail)].concat();
     for (packed, packing) in [
         (text.clone(), Packing::None),
         (gzip(&text), Packing::Gzip),
         (members, Packing::Gzip),
         (zstd(&text), Packing::Zstd),
         (frames, Packing::Zstd),
+        (snappy(&text), Packing::Snappy),
+        (streams, Packing::Snappy),
     ] {
         assert_eq!(Packing::of(&packed), packing);
         let mut unpacked = Unpacked::new(packed.as_slice(), Limits::default()).unwrap();
@@ -86,7 +95,7 @@ fn every_packing_gives_the_same_lines() {
 #[test]
 fn a_cut_stream_gives_what_was_whole_and_a_reject() {
     let text = lines(100_000);
-    for packed in [gzip(&text), zstd(&text)] {
+    for packed in [gzip(&text), zstd(&text), snappy(&text)] {
         for cut in [packed.len() / 2, packed.len() - 1] {
             let seen = unpack(&packed[..cut]);
             let whole = seen.bytes();
@@ -98,14 +107,14 @@ fn a_cut_stream_gives_what_was_whole_and_a_reject() {
             assert!(reject.detail.contains("ends in the middle"), "{}", reject.detail);
         }
         // A head that is cut before anything could be unpacked is told too.
-        assert_eq!(unpack(&packed[..6]).rejects[0].reason, Reason::TruncatedInput);
+        assert_eq!(unpack(&packed[..12]).rejects[0].reason, Reason::TruncatedInput);
     }
 }
 
 #[test]
 fn a_damaged_stream_is_told_apart_from_a_cut_one() {
     let text = lines(100_000);
-    for packed in [gzip(&text), zstd(&text)] {
+    for packed in [gzip(&text), zstd(&text), snappy(&text)] {
         let mut damaged = packed.clone();
         let middle = packed.len() / 2;
         damaged[middle..middle + 64].fill(0xff);
@@ -113,10 +122,12 @@ fn a_damaged_stream_is_told_apart_from_a_cut_one() {
         assert_eq!(seen.rejects.len(), 1);
         assert_eq!(seen.rejects[0].reason, Reason::CorruptInput, "{}", seen.rejects[0].detail);
     }
-    let trailing = [gzip(&text), b"this is no member of gzip".to_vec()].concat();
-    let seen = unpack(&trailing);
-    assert!(seen.bytes() == text);
-    assert_eq!(seen.rejects[0].reason, Reason::CorruptInput);
+    for packed in [gzip(&text), snappy(&text)] {
+        let trailing = [packed, b"\x02this is no more of what was packed".to_vec()].concat();
+        let seen = unpack(&trailing);
+        assert!(seen.bytes() == text);
+        assert_eq!(seen.rejects[0].reason, Reason::CorruptInput);
+    }
     // The checksum at the end is wrong though every byte could be unpacked.
     let mut sum = gzip(&text);
     let at = sum.len() - 6;
@@ -138,6 +149,11 @@ fn bombs_stop_at_the_limit() {
         let seen = read(Chunks::lines(Unpacked::new(packed.as_slice(), limits).unwrap())).unwrap();
         assert_eq!(seen.rejects.last().unwrap().reason, Reason::DecompressionLimit);
     }
+    // Snappy makes 64 KiB of 3 KiB at best, which no default refuses.
+    let mut unpacked = Unpacked::new(io::Cursor::new(snappy(&zeros)), Limits { ratio_max: 4, ..limits }).unwrap();
+    let error = io::copy(&mut unpacked, &mut io::sink()).unwrap_err();
+    assert!(matches!(UnpackError::of(&error), Some(UnpackError::Limit { .. })), "{error}");
+    assert_eq!(unpack(&snappy(&zeros[..1024 * 1024])).bytes().len(), 1024 * 1024);
     // Under one of both limits nothing stops.
     let small = gzip(&zeros[..4 * 1024 * 1024]);
     let mut unpacked = Unpacked::new(small.as_slice(), limits).unwrap();
@@ -192,7 +208,7 @@ fn an_error_of_the_source_is_no_reject() {
             Err(io::Error::other("disk"))
         }
     }
-    for source in [b"a\nhalf".to_vec(), gzip(&lines(10))[..20].to_vec()] {
+    for source in [b"a\nhalf".to_vec(), gzip(&lines(10))[..20].to_vec(), snappy(&lines(10))[..20].to_vec()] {
         let stream = Cursor::new(source).chain(Fails);
         let error = read(Chunks::lines(Unpacked::new(stream, Limits::default()).unwrap())).unwrap_err();
         assert_eq!(error.to_string(), "disk");
@@ -252,8 +268,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_unpacking_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), packing in 0..3) {
-        let head: &[u8] = [&[0x1f, 0x8b, 8, 0][..], &[0x28, 0xb5, 0x2f, 0xfd][..], &[][..]][packing as usize];
+    fn no_bytes_make_unpacking_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), packing in 0..4) {
+        let head: &[u8] =
+            [&b"\x1f\x8b\x08\0"[..], b"\x28\xb5\x2f\xfd", b"\xff\x06\0\0sNaPpY", b""][packing as usize];
         let bytes = [head, &bytes].concat();
         unpack(&bytes);
     }
