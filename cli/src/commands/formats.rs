@@ -17,8 +17,8 @@ pub(crate) struct FormatsArgs {}
 pub(crate) fn run(_args: &FormatsArgs, context: &Context) -> anyhow::Result<()> {
     let column = |texts: Vec<&'static str>| Arc::new(StringArray::from(texts)) as ArrayRef;
     let batch = RecordBatch::try_from_iter([
-        ("name", column(names().iter().map(|(name, _)| *name).collect())),
-        ("what", column(names().iter().map(|(_, what)| *what).collect())),
+        ("name", column(names().into_iter().map(|(name, _)| name).collect())),
+        ("what", column(names().into_iter().map(|(_, what)| what).collect())),
     ])?;
     output::write_batches(context.output.unwrap_or(OutputFormat::Table), &batch.schema(), &[batch])
 }

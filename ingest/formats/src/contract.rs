@@ -87,6 +87,35 @@ impl Reason {
     }
 }
 
+/// Why a record cannot become a row; a decoder makes a [`Reject`] of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) reason: Reason,
+    pub(crate) detail: String,
+}
+
+impl Fault {
+    /// A value that is not what the field must hold.
+    #[cold]
+    pub(crate) fn value(reason: Reason, name: &str, value: &str, expected: &str) -> Self {
+        let shown: String = value.chars().take(80).collect();
+        Self { reason, detail: format!("{name}: `{shown}` is not {expected}") }
+    }
+
+    /// Text that does not follow the format: what was expected, and where.
+    #[cold]
+    pub(crate) fn syntax(expected: &str, found: &str) -> Self {
+        let shown: String = found.chars().take(80).collect();
+        Self { reason: Reason::BadSyntax, detail: format!("expected {expected}, found `{shown}`") }
+    }
+
+    /// A record of another log of the same product, or one that is no connection.
+    #[cold]
+    pub(crate) fn other_log(detail: impl Into<String>) -> Self {
+        Self { reason: Reason::OtherLog, detail: detail.into() }
+    }
+}
+
 /// Input that was not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {

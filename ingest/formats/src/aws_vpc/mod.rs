@@ -7,15 +7,18 @@ mod answer;
 mod beyond_default;
 mod cloudwatch;
 mod delivery;
+mod family;
 mod field;
 mod headers;
 mod layout;
+mod page;
 mod row;
 mod text;
 mod unmapped;
 
 pub use cloudwatch::CloudWatch;
 pub use delivery::decode_parquet;
+pub(crate) use family::FAMILY;
 pub use headers::headers;
 pub use layout::{DEFAULT, LAYOUT_FIELDS_MAX, Layout, LayoutError, TRANSIT_GATEWAY};
 

@@ -11,10 +11,10 @@
 //! **Vantage.** Istio names its clusters `inbound|port|…` and `outbound|port|subset|host`; `InboundPassthroughCluster…`,
 //! `PassthroughCluster` and `BlackHoleCluster` are its own too. Any other proxy is `proxy`.
 
-use super::address::{self, Address, BadAddress};
 use super::mapping::{Fault, Row};
 use super::slot::Slot;
 use crate::contract::Reason;
+use crate::endpoint::{self, Address, BadAddress};
 use tradewind_model::flow::{DST_IP, DST_PORT, POST_NAT_SRC_IP, POST_NAT_SRC_PORT, SRC_IP, SRC_PORT, VANTAGE};
 use tradewind_model::{NumCol, TextCol};
 
@@ -106,7 +106,7 @@ impl<'r> Row<'r, '_, '_> {
     #[inline]
     fn address_in(&self, slot: Slot) -> Result<Option<Address<'r>>, Fault> {
         let Some(text) = self.record.text(slot) else { return Ok(None) };
-        address::parse(text).map_err(|BadAddress| Fault::value(Reason::BadAddress, slot, text))
+        endpoint::parse(text).map_err(|BadAddress| Fault::value(Reason::BadAddress, slot, text))
     }
 
     /// The upstream host, which often is the address the client connected to.

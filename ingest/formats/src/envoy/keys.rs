@@ -3,8 +3,9 @@
 use super::LayoutError;
 use super::layout::{self, Layout, Target};
 use super::operator::{self, Piece};
-use super::slot::{Slot, is_secret};
+use super::slot::Slot;
 use super::start_time::TimePattern;
+use crate::redact::is_secret;
 use hashbrown::HashMap;
 use serde_json::{Map, Value};
 

@@ -9,8 +9,9 @@
 
 use super::LayoutError;
 use super::operator::{self, Piece};
-use super::slot::{Shape, Slot, is_secret};
+use super::slot::{Shape, Slot};
 use super::start_time::{PatternFault, TimePattern};
+use crate::redact::is_secret;
 
 /// Most fields of one layout.
 const FIELDS_MAX: usize = 256;

@@ -9,10 +9,10 @@
 use super::flags::{self, Evidence};
 use super::record::Record;
 use super::slot::Slot;
+use super::unmapped;
 use super::words::Words;
-use super::{address, resource, unmapped};
 use crate::contract::Reason;
-use crate::number;
+use crate::{endpoint, http, number};
 use tradewind_model::flow::{
     APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_PRINCIPAL, DST_VERIFIED, ENCRYPTION, END_TIME, IS_SRC_DST_ASSIGNMENT_KNOWN,
     OBSERVER, OPERATION, OPERATION_STATUS, ORIENTATION, OUTCOME, OUTCOME_REASON, POLICY, POSITION_OFFSET, PROTOCOL,
@@ -177,10 +177,10 @@ impl<'r> Row<'r, '_, '_> {
         self.latency();
         let (method, target) = (self.take(Slot::Method), self.take(Slot::Path));
         self.operation(method);
-        self.set_varied(RESOURCE, target.map(resource::path));
+        self.set_varied(RESOURCE, target.map(http::path));
         let server_name = match self.take(Slot::ServerName) {
             Some(name) => Some(name),
-            None => self.take(Slot::Authority).map(address::host_of_authority),
+            None => self.take(Slot::Authority).map(endpoint::host_of_authority),
         };
         self.set_varied(SERVER_NAME, server_name);
         self.trace();

@@ -3,19 +3,17 @@
 //! Format strings, operators and flags follow Envoy, "Access logging" (docs/root/configuration/observability/access_log);
 //! Istio's defaults follow "Envoy Access Logs". The columns are described in `mapping`.
 
-mod address;
 mod eight_bytes;
 mod ends;
+mod family;
 mod flags;
 mod json;
 mod json_scan;
 mod keys;
 mod layout;
-mod lines;
 mod mapping;
 mod operator;
 mod record;
-mod resource;
 mod slot;
 mod sniff;
 mod start_time;
@@ -26,6 +24,7 @@ mod words;
 use crate::contract::Format;
 use std::sync::Arc;
 
+pub(crate) use family::FAMILY;
 pub use sniff::sniff;
 
 /// Envoy's default format string.

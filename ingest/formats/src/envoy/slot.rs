@@ -222,14 +222,6 @@ impl Slot {
     }
 }
 
-/// Whether a value of that name may be a secret or a query and so is never kept.
-pub(super) fn is_secret(name: &str) -> bool {
-    const WORDS: [&str; 8] =
-        ["authorization", "cookie", "token", "secret", "password", "api-key", "api_key", "query_param"];
-    let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,11 +2,11 @@
 
 use super::LayoutError;
 use super::layout::{Layout, Target};
-use super::lines;
 use super::mapping::{Columns, Fault};
 use super::record::{Record, TooMany, Value};
 use super::slot::Slot;
 use crate::contract::{Decoded, Format, Reason};
+use crate::lines;
 use std::borrow::Cow;
 
 /// Text by a format string.

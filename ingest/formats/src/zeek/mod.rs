@@ -5,7 +5,7 @@
 //! connection; for UDP and ICMP a connection is a sequence of packets between two ends.
 
 mod ascii;
-mod decimal;
+mod family;
 mod field;
 mod header;
 mod json;
@@ -18,6 +18,7 @@ mod state;
 mod unmapped;
 
 pub use ascii::Ascii;
+pub(crate) use family::FAMILY;
 pub use json::Json;
 pub use layout::{FIELDS_MAX, LayoutError};
 pub use sniff::{Sniffed, sniff};

@@ -9,15 +9,15 @@
 //!
 //! **Time.** A record without `duration` is of one packet: it ends when it starts.
 
+use super::NAME;
 use super::field::Field;
 use super::record::{Fault, Record};
 use super::state::{self, Evidence, Opener, State};
 use super::unmapped::Unmapped;
-use super::{NAME, decimal};
 use crate::address_codes::AddressCodes;
 use crate::contract::{Decoded, Reason};
-use crate::number;
 use crate::word::Word;
+use crate::{decimal, number};
 use tradewind_model::flow::{
     APP_PROTOCOL, BYTES_IN, BYTES_OUT, DST_IP, DST_PORT, END_TIME, ICMP_CODE, ICMP_TYPE, IS_SRC_DST_ASSIGNMENT_KNOWN,
     LOGGED_TIME, OBSERVER, ORIENTATION, OUTCOME, PACKETS_IN, PACKETS_OUT, POSITION_OFFSET, PROTOCOL, PROTOCOL_NUM,

@@ -15,11 +15,12 @@ use tradewind_model::flow;
 pub(crate) type Check = fn(&[u8]) -> Counts;
 
 /// The fuzz targets by name, which is also the folder of their corpus.
-pub(crate) const TARGETS: [(&str, Check); 6] = [
+pub(crate) const TARGETS: &[(&str, Check)] = &[
     ("aws_vpc", aws_vpc),
     ("cloudwatch", cloudwatch),
     ("envoy", envoy),
     ("zeek", zeek),
+    ("linkerd", |input| of_family("linkerd", input)),
     ("unpack", unpack),
     ("parquet", parquet),
 ];
@@ -94,7 +95,27 @@ fn zeek(input: &[u8]) -> Counts {
         counts.add(whole_and_parts(format, *records, false, input, 0));
     }
     let (wanted, log) = wanted(input);
-    let wanted = if wanted == FormatChoice::Auto { FormatChoice::Zeek(None) } else { wanted };
+    let wanted = if wanted == FormatChoice::Auto { FormatChoice::Named { name: "zeek", layout: None } } else { wanted };
+    if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
+        && let Framing::Text(records) = chosen.framing
+    {
+        let rest = &log[chosen.skip..];
+        counts.add(whole_and_parts(&chosen.format, records, chosen.has_headers, rest, chosen.skip as u64));
+    }
+    counts
+}
+
+/// A format by all of its decoders, whatever the input begins with, and by what is recognised or what the first line says, as
+/// `--input-format` does.
+fn of_family(name: &str, input: &[u8]) -> Counts {
+    let family = tradewind_formats::family(name).expect("the format is registered");
+    let mut counts = Counts::default();
+    for (format, records) in family.decoders() {
+        counts.add(whole_and_parts(&format, records, false, input, 0));
+    }
+    let (wanted, log) = wanted(input);
+    let wanted =
+        if wanted == FormatChoice::Auto { FormatChoice::Named { name: family.name, layout: None } } else { wanted };
     if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
         && let Framing::Text(records) = chosen.framing
     {

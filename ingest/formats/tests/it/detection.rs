@@ -71,7 +71,7 @@ fn what_no_format_fits() {
 #[test]
 fn choices_that_cannot_be_read() {
     let message = |text: &str| text.parse::<FormatChoice>().unwrap_err().to_string();
-    assert_eq!(message("vpc"), "`vpc` is no input format; known are: auto, aws_vpc, envoy, zeek");
+    assert!(message("vpc").starts_with("`vpc` is no input format; known are: auto, aws_vpc, "), "{}", message("vpc"));
     assert!(message("aws_vpc:").contains("names no field"));
     assert!(message("aws_vpc:srcaddr srcaddr").contains("twice"));
     assert!(message("auto:x").contains("name of its format"));

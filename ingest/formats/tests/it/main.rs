@@ -6,6 +6,7 @@ mod corpus;
 mod corpus_checks;
 mod detection;
 mod envoy;
+mod reference;
 mod streams;
 mod vpc;
 mod vpc_mapping;

@@ -163,7 +163,7 @@ proptest! {
                 prop_assert!(read.is_ok_and(|object| !object.is_empty()), "{}", object);
             }
         }
-        for wanted in [FormatChoice::Auto, FormatChoice::Zeek(None)] {
+        for wanted in [FormatChoice::Auto, FormatChoice::Named { name: "zeek", layout: None }] {
             if let Ok(chosen) = choose(&text, &wanted) {
                 import(&[&text[chosen.skip..]], &chosen.format);
             }

@@ -1,25 +1,25 @@
-//! Addresses as Envoy prints them: `10.0.0.1:80`, `[2001:db8::1]:80`, with or without port or scheme. Not host names:
-//! a Unix socket, `envoy://internal` or a name is no address here.
+//! Addresses as logs print them: `10.0.0.1:80`, `[2001:db8::1]:80`, with or without port or scheme. Not host names: a Unix
+//! socket, `envoy://internal` or a name is no address here.
 
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IP address with the port, if it was printed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address<'a> {
+pub(crate) struct Address<'a> {
     /// RFC 5952 text; an IPv4-mapped IPv6 address is folded to IPv4.
-    pub(super) ip: Cow<'a, str>,
-    pub(super) port: Option<u16>,
-    pub(super) is_loopback: bool,
+    pub(crate) ip: Cow<'a, str>,
+    pub(crate) port: Option<u16>,
+    pub(crate) is_loopback: bool,
 }
 
 /// Text that is made like an IP address but is none.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadAddress;
+pub(crate) struct BadAddress;
 
 /// Reads an address; none for anything that is not meant to be an IP address.
 #[inline]
-pub(super) fn parse(text: &str) -> Result<Option<Address<'_>>, BadAddress> {
+pub(crate) fn parse(text: &str) -> Result<Option<Address<'_>>, BadAddress> {
     match plain_v4(text) {
         Some(address) => Ok(Some(address)),
         None => parse_any(text),
@@ -115,7 +115,7 @@ fn split_port(text: &str) -> (&str, Option<&str>) {
 }
 
 /// The name in an authority: without user information and port, without the brackets of an IPv6 address.
-pub(super) fn host_of_authority(authority: &str) -> &str {
+pub(crate) fn host_of_authority(authority: &str) -> &str {
     // Nearly all are `name` or `name:80`.
     match memchr::memchr3(b':', b'@', b'[', authority.as_bytes()) {
         None => return authority,

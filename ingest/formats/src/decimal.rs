@@ -14,7 +14,7 @@ const EXPONENT_MAX: i64 = 18;
 /// Further digits are rounded: Zeek prints the difference of two floats in full, and the nearest microsecond is the
 /// difference that was measured. None when the text is no such number or the number passes the type.
 #[inline]
-pub(super) fn micros(text: &str) -> Option<i64> {
+pub(crate) fn micros(text: &str) -> Option<i64> {
     let bytes = text.as_bytes();
     if let Some((whole, fraction)) = bytes.split_last_chunk::<7>()
         && fraction[0] == b'.'
