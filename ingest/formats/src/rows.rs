@@ -5,9 +5,8 @@ use crate::address_codes::AddressCodes;
 use crate::contract::{Decoded, Fault, Reason};
 use crate::framing::Records;
 use crate::json::{Doc, Value};
-use crate::json_objects::Scanner;
 use crate::unmapped::Unmapped;
-use crate::{endpoint, http, lines, number};
+use crate::{endpoint, http, lines, number, record_ends};
 use tradewind_model::flow::{
     APP_PROTOCOL, DST_IP, DST_PORT, END_TIME, IS_SRC_DST_ASSIGNMENT_KNOWN, OPERATION, OPERATION_STATUS, ORIENTATION,
     OUTCOME, POSITION_INDEX, POSITION_OFFSET, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE, RESULT, SOURCE, SRC_IP,
@@ -117,23 +116,10 @@ impl<'o, 'i> Rows<'o, 'i> {
         mut each: impl FnMut(&mut Self, Value<'_>) -> Result<Written, Fault>,
     ) {
         let mut doc = Doc::new();
-        let mut scanner = Scanner::default();
-        let mut start = 0;
-        while start < input.len() {
-            let end = match records {
-                Records::JsonObjects => scanner.next_end(input, start),
-                _ => memchr::memchr(b'\n', &input[start..]).map(|length| start + length + 1),
-            };
-            let end = end.unwrap_or(input.len());
-            let leading = input[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let record = input[start + leading..end].trim_ascii_end();
-            if !record.is_empty() {
-                self.begin(record, offset + (start + leading) as u64);
-                let written =
-                    lines::text(record).and_then(|text| doc.parse(text)).and_then(|()| each(self, doc.root()));
-                self.end(written);
-            }
-            start = end;
+        for (start, record) in record_ends::records(input, records) {
+            self.begin(record, offset + start as u64);
+            let written = lines::text(record).and_then(|text| doc.parse(text)).and_then(|()| each(self, doc.root()));
+            self.end(written);
         }
     }
 

@@ -136,7 +136,8 @@ fn unpack(input: &[u8]) -> Counts {
     let bytes_max = LIMITS.unpacked_bytes_max.max(LIMITS.ratio_max * (packed.len() as u64 + 1));
     assert!(text.len() as u64 <= bytes_max || Packing::of(packed) == Packing::None, "{} bytes", text.len());
 
-    let records = if how & 1 == 0 { Records::Lines } else { Records::JsonObjects };
+    let records =
+        [Records::Lines, Records::JsonObjects, Records::ContainerLines, Records::OctetCounted][usize::from(how & 3)];
     let sizes = ChunkSizes { chunk_bytes: 1 + usize::from(how >> 3), record_bytes_max: 64 };
     let mut chunks =
         Chunks::new(Unpacked::new(packed, LIMITS).expect("a slice does not fail to be read"), records, sizes);

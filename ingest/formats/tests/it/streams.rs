@@ -232,16 +232,53 @@ impl Read for Slow<'_> {
     }
 }
 
+#[test]
+fn elements_frames_and_parted_lines_are_kept_whole() {
+    let (part, full) = ("2016-10-06T00:17:09Z stdout P ab\n", "2016-10-06T00:17:09Z stdout F c\n");
+    let check = |records, text: &str, expected: &[&str]| {
+        let sizes = ChunkSizes { chunk_bytes: 1, record_bytes_max: 1000 };
+        for step in [1, 7, 1000] {
+            let seen = read(Chunks::new(Slow(text.as_bytes(), step), records, sizes)).unwrap();
+            let chunks: Vec<_> = seen.chunks.iter().map(|(_, bytes)| str::from_utf8(bytes).unwrap()).collect();
+            assert_eq!(chunks, expected);
+        }
+    };
+    check(Records::JsonObjects, "[{\"a\":[1]},\n{\"b\":2}\n]\n", &["[{\"a\":[1]}", ",\n{\"b\":2}", "\n]\n"]);
+    check(Records::OctetCounted, "3 a\nb2 cd\n4 efgh", &["3 a\nb", "2 cd", "\n4 efgh"]);
+    let group = [part, part, full].concat();
+    check(Records::ContainerLines, &[&group, full].concat(), &[&group, full]);
+}
+
+#[test]
+fn parted_lines_that_are_too_long_or_never_end_cost_no_more_than_themselves() {
+    let (part, other) = ("2016-10-06T00:17:09Z stdout P ab\n", "2016-10-06T00:17:09Z stderr F c\n");
+    let sizes = ChunkSizes { chunk_bytes: 10, record_bytes_max: 80 };
+    let text = [part, part, part, part, other, "end\n"].concat();
+    let seen = read(Chunks::new(text.as_bytes(), Records::ContainerLines, sizes)).unwrap();
+    assert!(seen.rejects.iter().all(|reject| reject.reason == Reason::RecordTooLong), "{:?}", seen.rejects);
+    assert!(seen.bytes().ends_with(b"end\n"));
+    // Memory is bounded by the wait for the end of a line, not by the longest record.
+    let endless = [part.to_owned(), other.repeat(200_000)].concat();
+    let seen = read(Chunks::new(endless.as_bytes(), Records::ContainerLines, ChunkSizes::default())).unwrap();
+    assert!(seen.bytes() == endless.as_bytes() && seen.chunks.len() > 3);
+    // A frame that says it is long is passed over without being held.
+    let sizes = ChunkSizes { chunk_bytes: 1024, record_bytes_max: 4096 };
+    let long = io::repeat(b'x').take(90_000_000);
+    let stream = Cursor::new(b"2 ab90000000 ".to_vec()).chain(long).chain(Cursor::new(b"2 cd".to_vec()));
+    let seen = read(Chunks::new(stream, Records::OctetCounted, sizes)).unwrap();
+    assert_eq!(seen.bytes(), b"2 ab2 cd");
+    assert_eq!((seen.rejects[0].offset, seen.rejects[0].length), (4, 90_000_009));
+}
+
 proptest! {
     #[test]
     fn nothing_is_lost_between_chunks(
-        text in proptest::collection::vec(prop_oneof![4 => Just(b'\n'), 1 => any::<u8>(), 6 => b'a'..=b'z', 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'{'), 2 => Just(b'}')], 0..600),
+        text in proptest::collection::vec(prop_oneof![4 => Just(b'\n'), 1 => any::<u8>(), 1 => Just(b'3'), 1 => Just(b' '), 1 => Just(b'['), 6 => b'a'..=b'z', 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'{'), 2 => Just(b'}')], 0..600),
         chunk_bytes in 1usize..80,
         record_bytes_max in 1usize..60,
         step in 1usize..50,
-        json in any::<bool>(),
+        records in prop::sample::select(vec![Records::Lines, Records::JsonObjects, Records::ContainerLines, Records::OctetCounted]),
     ) {
-        let records = if json { Records::JsonObjects } else { Records::Lines };
         let sizes = ChunkSizes { chunk_bytes, record_bytes_max };
         let seen = read(Chunks::new(Slow(&text, step), records, sizes)).unwrap();
         // Chunks and rejects, in order of offset, are the whole text.
@@ -256,7 +293,7 @@ proptest! {
             next += length;
         }
         prop_assert_eq!(next, text.len() as u64);
-        if !json {
+        if records == Records::Lines {
             for (_, chunk) in &seen.chunks {
                 // What ends a line is not counted.
                 for line in chunk.split(|&byte| byte == b'\n') {
