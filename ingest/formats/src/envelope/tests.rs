@@ -299,6 +299,52 @@ proptest! {
             prop_assert_eq!(rows(&parts), rows(&out), "{:?} {:?}", envelope, records);
             prop_assert_eq!(&parts.rejects, &out.rejects, "{:?} {:?}", envelope, records);
         }
-        let _ = choose(&text, &FormatChoice::Auto);
+        if let Ok(chosen) = choose(&text, &FormatChoice::Auto) {
+            decode(&*chosen.format, &text[chosen.skip..], 0);
+        }
+    }
+}
+
+/// What an envelope costs: `cargo test --profile ci -p tradewind-formats -- --ignored --nocapture speed`.
+#[test]
+#[ignore = "it measures, and a busy machine says little"]
+#[expect(clippy::print_stdout, reason = "its output is what it is for")]
+fn speed_of_envelopes() {
+    let lines: Vec<String> = (0..200_000_u32)
+        .map(|index| {
+            let (second, host, port) = (index % 60, index % 251, 1024 + index % 50_000);
+            format!(
+                "[2026-01-31T08:00:{second:02}.310Z] \"GET /api/v1/items/{index}?page=2 HTTP/1.1\" 200 - 154 {port} 226 100 \
+                 \"10.0.35.{host}\" \"curl/8.5.0\" \"8c2f0b1a-{index:04x}-4e0a-9f5b-0123456789ab\" \"items.shop.svc:8080\" \
+                 \"10.0.2.{host}:{port}\""
+            )
+        })
+        .collect();
+    let measure = |format: &dyn Format, records, input: &[u8]| {
+        let best = (0..7).map(|_| {
+            let start = std::time::Instant::now();
+            let mut chunks = Chunks::new(input, records, ChunkSizes::default());
+            let (mut buffer, mut out, mut flows) = (Vec::new(), Decoded::default(), 0);
+            while let Some(Piece::Records { offset }) =
+                chunks.next(&mut buffer).expect("a slice does not fail to be read")
+            {
+                format.decode(&buffer, offset, &mut out);
+                flows += out.counts.flows;
+                out.clear();
+            }
+            assert_eq!(flows, lines.len() as u64);
+            start.elapsed()
+        });
+        best.min().expect("it was measured").as_secs_f64()
+    };
+    let plain: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let bare = measure(&*envoy(), Records::Lines, plain.as_bytes());
+    println!("bare {:.0} MB/s", plain.len() as f64 / bare / 1e6);
+    for (envelope, records, wrap) in WRAPS {
+        let input: Vec<u8> = lines.iter().flat_map(|line| wrap(line)).collect();
+        let wrapped = Wrapped { envelope, records, inner: envoy() };
+        let time = measure(&wrapped, records, &input);
+        let (rate, more) = (input.len() as f64 / time / 1e6, (time / bare - 1.0) * 100.0);
+        println!("{envelope:?} {records:?} {rate:.0} MB/s, {more:+.0} % of time");
     }
 }

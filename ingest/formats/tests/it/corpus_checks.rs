@@ -21,6 +21,7 @@ pub(crate) const TARGETS: &[(&str, Check)] = &[
     ("envoy", envoy),
     ("zeek", zeek),
     ("linkerd", |input| of_family("linkerd", input)),
+    ("envelope", envelope),
     ("unpack", unpack),
     ("parquet", parquet),
 ];
@@ -116,6 +117,39 @@ fn of_family(name: &str, input: &[u8]) -> Counts {
     let (wanted, log) = wanted(input);
     let wanted =
         if wanted == FormatChoice::Auto { FormatChoice::Named { name: family.name, layout: None } } else { wanted };
+    if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
+        && let Framing::Text(records) = chosen.framing
+    {
+        let rest = &log[chosen.skip..];
+        counts.add(whole_and_parts(&chosen.format, records, chosen.has_headers, rest, chosen.skip as u64));
+    }
+    counts
+}
+
+/// Lines in syslog and in what container runtimes write: each envelope whatever the input is, and what is recognised.
+fn envelope(input: &[u8]) -> Counts {
+    static FORMATS: LazyLock<Vec<(Arc<dyn Format>, Records)>> = LazyLock::new(|| {
+        const LINE: &str = r#"[2026-01-01T00:00:00Z] "GET / HTTP/1.1" 200 - 0 5 7 6 "-" "-" "-" "shop" "10.0.0.1:80""#;
+        let chosen = [
+            format!("2026-01-01T00:00:00Z stdout F {LINE}\n"),
+            format!("{{\"log\":{:?},\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}}\n", format!("{LINE}\n")),
+            format!("<134>Jan  1 00:00:00 web-1 envoy[1]: {LINE}\n"),
+            format!("{} <134>1 - - - - - - {LINE}", LINE.len() + 19),
+        ]
+        .map(|head| {
+            choose(head.as_bytes(), &FormatChoice::Auto).expect("Envoy's lines are recognised in every envelope")
+        });
+        let records = |chosen: &tradewind_formats::Chosen| match chosen.framing {
+            Framing::Text(records) => records,
+            Framing::Parquet => unreachable!("no line is Parquet"),
+        };
+        chosen.into_iter().map(|chosen| (Arc::clone(&chosen.format), records(&chosen))).collect()
+    });
+    let mut counts = Counts::default();
+    for (format, records) in FORMATS.iter() {
+        counts.add(whole_and_parts(format, *records, false, input, 0));
+    }
+    let (wanted, log) = wanted(input);
     if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
         && let Framing::Text(records) = chosen.framing
     {
