@@ -1,6 +1,6 @@
 //! Chooses the format of an object from its first bytes and what the user asked for, and says why.
 
-use crate::contract::Format;
+use crate::contract::{Decoded, Format};
 use crate::envelope;
 use crate::framing::{BOM, Records};
 use crate::registry::{self, Family, Recognised, families, family};
@@ -171,7 +171,19 @@ fn inside_envelopes(head: &[u8], wanted: &FormatChoice, envelopes_max: usize) ->
     let recognised = envelope::recognise(head).filter(|_| envelopes_max > 0)?;
     let inner = inside_envelopes(&recognised.head, wanted, envelopes_max - 1);
     let inner = inner.or_else(|| choose_text(&recognised.head, wanted).ok())?;
-    envelope::wrap(&recognised, inner)
+    let wrapped = envelope::wrap(&recognised, inner)?;
+    // A layout may be one of whole lines, with what is around them.
+    let has_layout = matches!(wanted, FormatChoice::Named { layout: Some(_), .. });
+    let is_of_whole_lines = has_layout
+        && !has_flows(&wrapped, head)
+        && choose_text(head, wanted).is_ok_and(|chosen| has_flows(&chosen, head));
+    (!is_of_whole_lines).then_some(wrapped)
+}
+
+fn has_flows(chosen: &Chosen, head: &[u8]) -> bool {
+    let mut out = Decoded::default();
+    chosen.format.decode(&head[chosen.skip.min(head.len())..], 0, &mut out);
+    out.counts.flows > 0
 }
 
 fn choose_text(head: &[u8], wanted: &FormatChoice) -> Result<Chosen, UnknownFormat> {

@@ -258,10 +258,7 @@ impl<R: Read> Chunks<R> {
     fn skip_record(&mut self, buffer: &mut Vec<u8>, mut found: Found) -> Piece {
         let mut start = buffer[..REJECT_BYTES_MAX.min(buffer.len())].to_vec();
         let mut length = 0;
-        if matches!(found.ends, Ends::ContainerLines(_)) {
-            found.scanned = buffer.len();
-        }
-        found.ends.skip();
+        found.scanned = found.ends.skip(found.scanned, buffer.len());
         while !self.ended {
             length += found.scanned as u64;
             buffer.drain(..found.scanned);

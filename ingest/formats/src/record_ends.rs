@@ -55,12 +55,15 @@ impl Ends {
         }
     }
 
-    /// Goes on to the end of a record that is too long to be held, of which all up to the end of the bytes was seen.
-    pub(crate) fn skip(&mut self) {
-        // Which lines belong together cannot be told without holding them, so the line at hand is where it ends.
-        if matches!(self, Self::ContainerLines(_)) {
-            *self = Self::Lines;
+    /// From here on only the end of the record at hand is wanted, which is too long to be held: says up to where its bytes
+    /// need not be given again, of `length` of which those before `resume` were scanned.
+    pub(crate) fn skip(&mut self, resume: usize, length: usize) -> usize {
+        if !matches!(self, Self::ContainerLines(_)) {
+            return resume;
         }
+        // Which lines belong together cannot be told without holding them, so the record ends with the line at hand.
+        *self = Self::Lines;
+        length
     }
 }
 

@@ -117,6 +117,20 @@ fn every_envelope_is_recognised_around_every_format() {
 }
 
 #[test]
+fn a_layout_may_be_of_whole_lines() {
+    let check = |layout: &str, reason: &str| {
+        let line = "2026-01-31T08:00:00Z web-1 envoy: 2026-01-31T08:00:00Z 200 5\n";
+        let layout = Some(layout.to_owned());
+        let chosen =
+            choose(line.as_bytes(), &FormatChoice::Named { name: "envoy", layout }).expect("the layout is valid");
+        assert_eq!(chosen.reason, reason);
+        assert_eq!(decode(&*chosen.format, line.as_bytes(), 0).counts.flows, 1);
+    };
+    check("%START_TIME% %RESPONSE_CODE% %DURATION%", "syslog lines; inside: the given format string");
+    check("2026-01-31T08:00:00Z web-1 envoy: %START_TIME% %RESPONSE_CODE% %DURATION%", "the given format string");
+}
+
+#[test]
 fn what_is_around_no_line_is_not_looked_for() {
     for head in [
         ENVOY,
