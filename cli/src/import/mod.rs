@@ -35,11 +35,11 @@ use tradewind_storage::{Committed, Imported, Lake};
 
 /// Read log files into the lake.
 ///
-/// Files may be packed with gzip or zstd. The format is found out from the content, and told. Input that cannot be read
-/// goes to table `dead_letters` with its reason; nothing is dropped. The same bytes are never imported twice, whatever
-/// the file is called, so an import that was stopped is finished by running it again. Import files that are complete: a
-/// file that has grown since is refused, because its beginning is in the lake already. A file that cannot be read to its
-/// end is not imported at all.
+/// Files may be packed with gzip, zstd or framed Snappy. The format is found out from the content, and told. Input that
+/// cannot be read goes to table `dead_letters` with its reason; nothing is dropped. The same bytes are never imported
+/// twice, whatever the file is called, so an import that was stopped is finished by running it again. Import files that
+/// are complete: a file that has grown since is refused, because its beginning is in the lake already. A file that cannot
+/// be read to its end is not imported at all.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ImportArgs {
     /// Files, folders (with all files below), patterns such as `logs/*.gz`, or `-` for standard input

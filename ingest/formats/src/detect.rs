@@ -1,6 +1,7 @@
 //! Chooses the format of an object from its first bytes and what the user asked for, and says why.
 
-use crate::contract::Format;
+use crate::contract::{Decoded, Format};
+use crate::envelope;
 use crate::framing::{BOM, Records};
 use crate::registry::{self, Family, Recognised, families, family};
 use std::ops::Range;
@@ -10,6 +11,9 @@ use thiserror::Error;
 
 /// How many bytes of an object are worth looking at.
 pub const HEAD_BYTES: usize = 64 * 1024;
+
+/// How many envelopes may be around each other: syslog inside the output of a container.
+const ENVELOPES_MAX: usize = 2;
 
 const AUTO: &str = "auto";
 
@@ -153,9 +157,33 @@ pub fn choose(head: &[u8], wanted: &FormatChoice) -> Result<Chosen, UnknownForma
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(UnknownFormat::Empty);
     }
-    let mut chosen = choose_text(text, wanted)?;
+    let mut chosen = match inside_envelopes(text, wanted, ENVELOPES_MAX) {
+        Some(chosen) => chosen,
+        None => choose_text(text, wanted)?,
+    };
     chosen.skip += bom;
     Ok(chosen)
+}
+
+/// The format of the lines inside syslog or what a container runtime writes; none when nothing is around them, or nothing
+/// known inside.
+fn inside_envelopes(head: &[u8], wanted: &FormatChoice, envelopes_max: usize) -> Option<Chosen> {
+    let recognised = envelope::recognise(head).filter(|_| envelopes_max > 0)?;
+    let inner = inside_envelopes(&recognised.head, wanted, envelopes_max - 1);
+    let inner = inner.or_else(|| choose_text(&recognised.head, wanted).ok())?;
+    let wrapped = envelope::wrap(&recognised, inner)?;
+    // A layout may be one of whole lines, with what is around them.
+    let has_layout = matches!(wanted, FormatChoice::Named { layout: Some(_), .. });
+    let is_of_whole_lines = has_layout
+        && !has_flows(&wrapped, head)
+        && choose_text(head, wanted).is_ok_and(|chosen| has_flows(&chosen, head));
+    (!is_of_whole_lines).then_some(wrapped)
+}
+
+fn has_flows(chosen: &Chosen, head: &[u8]) -> bool {
+    let mut out = Decoded::default();
+    chosen.format.decode(&head[chosen.skip.min(head.len())..], 0, &mut out);
+    out.counts.flows > 0
 }
 
 fn choose_text(head: &[u8], wanted: &FormatChoice) -> Result<Chosen, UnknownFormat> {
@@ -186,7 +214,8 @@ fn nothing_known(head: &[u8]) -> String {
     };
     let printable = std::str::from_utf8(line).is_ok_and(|line| !line.contains(|c: char| c.is_control() && c != '\t'));
     if !printable {
-        return "its first line is not text; if it is packed, only gzip and zstd are unpacked".to_owned();
+        return "its first line is not text; if it is packed, only gzip, zstd and framed Snappy are unpacked"
+            .to_owned();
     }
     if line.starts_with(b"{") || line.starts_with(b"[") {
         return "it is JSON with keys of no known format; say what it is with `--input-format`, or describe it with a mapping \

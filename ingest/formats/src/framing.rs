@@ -1,9 +1,9 @@
-//! Cuts a stream into chunks of whole records: lines, or JSON objects that follow each other. It decodes nothing.
+//! Cuts a stream into chunks of whole records, such as lines or JSON objects that follow each other. It decodes nothing.
 //!
 //! Memory is bounded by one chunk and one record, whatever comes.
 
 use crate::contract::{RECORD_BYTES_MAX, REJECT_BYTES_MAX, Reason, Reject};
-use crate::json_objects::Scanner;
+use crate::record_ends::Ends;
 use crate::unpack::UnpackError;
 use std::io::{self, Read};
 
@@ -19,8 +19,15 @@ pub enum Records {
     /// At line feeds.
     #[default]
     Lines,
-    /// At the end of a JSON object, wherever line feeds are.
+    /// At the end of a JSON object, wherever line feeds are. Elements of an array are records of their own: `[`, `,` and
+    /// `]` outside objects are between records as white space is.
     JsonObjects,
+    /// At line feeds, but not behind a line that a container runtime marks as unfinished (CRI, Docker): the record goes on
+    /// until no line is unfinished any more, or for one mebibyte.
+    ContainerLines,
+    /// At the end of a frame of syslog, whose length stands before it (RFC 6587, section 3.4.1); line feeds between frames
+    /// belong to none. What does not begin with a length of at most eight digits ends at the next line feed.
+    OctetCounted,
 }
 
 /// Sizes of chunks and records.
@@ -140,7 +147,7 @@ impl<R: Read> Chunks<R> {
         if !self.started {
             self.start(BOM.len());
         }
-        let mut found = Found::default();
+        let mut found = Found { ends: Ends::new(self.records), scanned: 0, first: 0, whole: 0 };
         buffer.append(&mut self.carry);
         loop {
             self.find(&mut found, buffer);
@@ -164,7 +171,7 @@ impl<R: Read> Chunks<R> {
                 return Ok(Some(Piece::Records { offset }));
             }
             if too_long {
-                return Ok(Some(self.skip_record(buffer, found.scanner)));
+                return Ok(Some(self.skip_record(buffer, found)));
             }
             if let Some(failure) = self.failure.take() {
                 return self.failed(failure, buffer).map(Some);
@@ -214,23 +221,21 @@ impl<R: Read> Chunks<R> {
                 found.whole = found.scanned + end + 1;
                 found.scanned = buffer.len();
             }
-            Records::JsonObjects => {
-                let until = self.scannable(buffer);
-                while let Some(end) = found.scanner.next_end(&buffer[..until], found.scanned) {
-                    (found.whole, found.scanned) = (end, end);
-                    if found.first == 0 {
-                        found.first = end;
+            Records::JsonObjects | Records::ContainerLines | Records::OctetCounted => loop {
+                match found.ends.next_end(buffer, found.scanned) {
+                    Ok(end) => {
+                        (found.whole, found.scanned) = (end, end);
+                        if found.first == 0 {
+                            found.first = end;
+                        }
+                    }
+                    Err(resume) => {
+                        found.scanned = resume;
+                        return;
                     }
                 }
-                found.scanned = until.max(found.scanned);
-            }
+            },
         }
-    }
-
-    /// How much of `buffer` a scan may see: a backslash at the very end belongs to a byte that is not here yet.
-    fn scannable(&self, buffer: &[u8]) -> usize {
-        let backslashes = buffer.iter().rev().take_while(|&&byte| byte == b'\\').count();
-        if self.ended { buffer.len() } else { buffer.len() - backslashes % 2 }
     }
 
     /// Unpacking stopped: what is left of the stream is no record.
@@ -250,23 +255,21 @@ impl<R: Read> Chunks<R> {
     }
 
     /// Passes over a record that is too long and whose end was not read; `buffer` holds its start and nothing else.
-    fn skip_record(&mut self, buffer: &mut Vec<u8>, mut scanner: Scanner) -> Piece {
+    fn skip_record(&mut self, buffer: &mut Vec<u8>, mut found: Found) -> Piece {
         let mut start = buffer[..REJECT_BYTES_MAX.min(buffer.len())].to_vec();
         let mut length = 0;
-        let mut scanned = self.scannable(buffer);
+        found.scanned = found.ends.skip(found.scanned, buffer.len());
         while !self.ended {
-            length += scanned as u64;
-            buffer.drain(..scanned);
+            length += found.scanned as u64;
+            buffer.drain(..found.scanned);
             self.fill(buffer, buffer.len() + self.sizes.chunk_bytes.max(1));
-            scanned = self.scannable(buffer);
-            let end = match self.records {
-                Records::Lines => memchr::memchr(b'\n', buffer).map(|end| end + 1),
-                Records::JsonObjects => scanner.next_end(&buffer[..scanned], 0),
-            };
-            if let Some(end) = end {
-                self.carry.extend_from_slice(&buffer[end..]);
-                buffer.truncate(end);
-                break;
+            match found.ends.next_end(buffer, 0) {
+                Ok(end) => {
+                    self.carry.extend_from_slice(&buffer[end..]);
+                    buffer.truncate(end);
+                    break;
+                }
+                Err(resume) => found.scanned = resume,
             }
         }
         length += buffer.len() as u64;
@@ -286,9 +289,9 @@ impl<R: Read> Chunks<R> {
 }
 
 /// What is known of the record ends in a buffer.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Found {
-    scanner: Scanner,
+    ends: Ends,
     /// How far the buffer was looked at.
     scanned: usize,
     /// End of the first record, 0 while unknown; lines are only asked when the buffer is long enough for it to matter.

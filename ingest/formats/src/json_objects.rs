@@ -1,4 +1,5 @@
-//! Finds where JSON objects end that follow each other with or without anything between them. It does not check JSON.
+//! Finds where JSON objects end that follow each other with or without anything between them, or that are elements of an
+//! array. It does not check JSON.
 
 use memchr::memchr3;
 
@@ -8,15 +9,21 @@ use memchr::memchr3;
 pub(crate) struct Scanner {
     depth: u32,
     in_string: bool,
-    /// Something other than space was seen outside an object.
+    /// The last byte seen was a backslash in a string.
+    is_escaped: bool,
+    /// Something other than space and the signs of an array was seen outside an object.
     junk: bool,
 }
 
 impl Scanner {
     /// The end of the next record that begins at or runs through `from`; none when it is not in `bytes`, and then the scan
-    /// goes on with the bytes that follow, except that a trailing backslash must be given again.
+    /// goes on with the bytes that follow.
     pub(crate) fn next_end(&mut self, bytes: &[u8], from: usize) -> Option<usize> {
         let mut at = from;
+        if self.is_escaped && at < bytes.len() {
+            self.is_escaped = false;
+            at += usize::from(bytes[at] != b'\n');
+        }
         while at < bytes.len() {
             if self.in_string {
                 at += memchr3(b'"', b'\\', b'\n', &bytes[at..])?;
@@ -26,14 +33,18 @@ impl Scanner {
                         *self = Self::default();
                         return Some(at + 1);
                     }
-                    _ if bytes.get(at + 1) == Some(&b'\n') => {}
-                    _ => at += 1,
+                    _ => match bytes.get(at + 1) {
+                        None => self.is_escaped = true,
+                        Some(b'\n') => {}
+                        Some(_) => at += 1,
+                    },
                 }
                 at += 1;
                 continue;
             }
             match bytes[at] {
                 b'"' if self.depth > 0 => self.in_string = true,
+                b'[' | b',' | b']' if self.depth == 0 => {}
                 b'{' | b'[' => self.depth += 1,
                 b'}' | b']' if self.depth > 0 => {
                     self.depth -= 1;
@@ -68,6 +79,13 @@ mod tests {
         }
         found.push(&text[start..]);
         assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn signs_of_an_array_are_between_records() {
+        check(r#"[{"a":[1]},{"b":2}]"#, &[r#"[{"a":[1]}"#, r#",{"b":2}"#, "]"]);
+        check("[1]\n[]\n{}", &["[1]\n", "[]\n{}", ""]);
+        check("]]}\n{}", &["]]}\n", "{}", ""]);
     }
 
     #[test]

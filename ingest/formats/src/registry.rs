@@ -30,6 +30,12 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &envoy::FAMILY,
 ];
 
+/// A decoder, and how what it takes is cut.
+pub type Decoder = (Arc<dyn Format>, Records);
+
+/// Says why a layout cannot be used.
+type CheckLayout = fn(&str) -> Result<(), String>;
+
 /// One format with all its encodings and layouts.
 #[derive(Debug)]
 pub struct Family {
@@ -40,19 +46,19 @@ pub struct Family {
     /// What the reference tells of it.
     pub page: Page,
     /// Each of its decoders with what it takes, none of which needs to have seen an object before.
-    pub(crate) decoders: fn() -> Vec<(Arc<dyn Format>, Records)>,
+    pub(crate) decoders: fn() -> Vec<Decoder>,
     /// What the first bytes of an object are, if they are of this format.
     pub(crate) recognise: fn(&[u8]) -> Option<Recognised>,
     /// Decodes an object that the user says is of this format, perhaps with a layout.
     pub(crate) named: fn(&[u8], Option<&str>) -> Result<Chosen, String>,
     /// Says why a layout cannot be used; none for a format that takes no layout.
-    pub(crate) check_layout: Option<fn(&str) -> Result<(), String>>,
+    pub(crate) check_layout: Option<CheckLayout>,
 }
 
 impl Family {
     /// Each of its decoders and how its input is cut: for tests that feed them whatever there is.
     #[must_use]
-    pub fn decoders(&self) -> Vec<(Arc<dyn Format>, Records)> {
+    pub fn decoders(&self) -> Vec<Decoder> {
         (self.decoders)()
     }
 }
@@ -64,16 +70,6 @@ pub(crate) enum Recognised {
     Connections(Chosen),
     /// A log of the same product that holds no connections, and what a person should know.
     OtherLog(String),
-}
-
-impl Recognised {
-    /// As [`Family::named`] has it.
-    pub(crate) fn chosen(self) -> Result<Chosen, String> {
-        match self {
-            Self::Connections(chosen) => Ok(chosen),
-            Self::OtherLog(detail) => Err(detail),
-        }
-    }
 }
 
 /// Every format by name, for help texts and references.

@@ -5,9 +5,8 @@ use crate::address_codes::AddressCodes;
 use crate::contract::{Decoded, Fault, Reason};
 use crate::framing::Records;
 use crate::json::{Doc, Value};
-use crate::json_objects::Scanner;
 use crate::unmapped::Unmapped;
-use crate::{endpoint, http, lines, number};
+use crate::{endpoint, http, lines, number, record_ends};
 use tradewind_model::flow::{
     APP_PROTOCOL, DST_IP, DST_PORT, END_TIME, IS_SRC_DST_ASSIGNMENT_KNOWN, OPERATION, OPERATION_STATUS, ORIENTATION,
     OUTCOME, POSITION_INDEX, POSITION_OFFSET, PROTOCOL, PROTOCOL_NUM, RECORD_KIND, RESOURCE, RESULT, SOURCE, SRC_IP,
@@ -117,23 +116,10 @@ impl<'o, 'i> Rows<'o, 'i> {
         mut each: impl FnMut(&mut Self, Value<'_>) -> Result<Written, Fault>,
     ) {
         let mut doc = Doc::new();
-        let mut scanner = Scanner::default();
-        let mut start = 0;
-        while start < input.len() {
-            let end = match records {
-                Records::JsonObjects => scanner.next_end(input, start),
-                _ => memchr::memchr(b'\n', &input[start..]).map(|length| start + length + 1),
-            };
-            let end = end.unwrap_or(input.len());
-            let record = json_record(&input[start..end]);
-            if !record.is_empty() {
-                let leading = input[start..end].iter().take_while(|byte| is_between_records(**byte)).count();
-                self.begin(record, offset + (start + leading) as u64);
-                let written =
-                    lines::text(record).and_then(|text| doc.parse(text)).and_then(|()| each(self, doc.root()));
-                self.end(written);
-            }
-            start = end;
+        for (start, record) in record_ends::records(input, records) {
+            self.begin(record, offset + start as u64);
+            let written = lines::text(record).and_then(|text| doc.parse(text)).and_then(|()| each(self, doc.root()));
+            self.end(written);
         }
     }
 
@@ -154,11 +140,6 @@ impl<'o, 'i> Rows<'o, 'i> {
         self.nature = self.default;
         self.unmapped.clear();
         (self.verdict, self.result, self.has_time) = (None, None, false);
-    }
-
-    /// The record at hand, as it was read.
-    pub(crate) fn record(&self) -> &'i [u8] {
-        self.record
     }
 
     /// Ends the row at hand; `index` says which of the record's rows it is, where there may be several.
@@ -200,12 +181,6 @@ impl<'o, 'i> Rows<'o, 'i> {
     #[cold]
     pub(crate) fn reject_part(&mut self, fault: Fault, index: Option<u32>, part: &[u8]) {
         self.out.reject_indexed(fault.reason, fault.detail, self.offset, index, part);
-        self.reset();
-    }
-
-    /// Drops what was set of the row at hand and counts the record as one that states missing data at `time` (µs UTC).
-    pub(crate) fn gap(&mut self, observer: Option<&str>, time: i64, reason: &'static str) {
-        self.out.gap(observer, time, reason);
         self.reset();
     }
 
@@ -348,19 +323,4 @@ impl<'o, 'i> Rows<'o, 'i> {
     pub(crate) fn judge(&mut self, verdict: Option<Verdict>, result: Option<ConnectionResult>) {
         (self.verdict, self.result) = (verdict, result);
     }
-}
-
-/// A JSON record without what may stand between records: white space, and the brackets and commas of a list around them.
-pub(crate) fn json_record(piece: &[u8]) -> &[u8] {
-    let start = piece.iter().take_while(|byte| is_between_records(**byte)).count();
-    let piece = &piece[start..];
-    match piece.first() {
-        Some(b'{') => piece.trim_ascii_end(),
-        // What is no object is a record of its own, to be rejected as it is.
-        _ => piece.trim_ascii_end(),
-    }
-}
-
-fn is_between_records(byte: u8) -> bool {
-    byte.is_ascii_whitespace()
 }

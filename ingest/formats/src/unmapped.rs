@@ -49,14 +49,6 @@ impl Unmapped {
         self.json(name, |json| Self::write_number(value, json));
     }
 
-    /// Adds a whole number.
-    #[inline]
-    pub(crate) fn integer(&mut self, name: &str, value: i64) {
-        self.json(name, |json| {
-            let _infallible = write!(json, "{value}");
-        });
-    }
-
     /// Adds whatever JSON `write` adds.
     #[inline]
     pub(crate) fn json(&mut self, name: &str, write: impl FnOnce(&mut String)) {
@@ -162,11 +154,10 @@ mod tests {
             for (name, number) in [("zeros", "007"), ("huge", "1e999"), ("word", "NaN"), ("none", "")] {
                 unmapped.number(name, number);
             }
-            unmapped.integer("i", -3);
             unmapped.text("url", "http://h/?a=b");
         });
         let expected = json!({
-            "a\"b": "x\ny\u{1}", "n": -1500.0, "zeros": "007", "huge": "1e999", "word": "NaN", "none": "", "i": -3,
+            "a\"b": "x\ny\u{1}", "n": -1500.0, "zeros": "007", "huge": "1e999", "word": "NaN", "none": "",
             "url": "http://h/?[redacted]"
         });
         assert_eq!(found, expected);

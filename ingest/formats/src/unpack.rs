@@ -1,4 +1,4 @@
-//! Unpacks gzip and zstd by their first bytes, with limits. Everything else passes as it is.
+//! Unpacks gzip, zstd and framed Snappy by their first bytes, with limits. Everything else passes as it is.
 
 use flate2::bufread::MultiGzDecoder;
 use std::fmt::{self, Debug};
@@ -9,6 +9,8 @@ use thiserror::Error;
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 /// RFC 8878, section 3.1.1.
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// Snappy, "framing format", section 4.1: the chunk that every stream begins with.
+const SNAPPY: [u8; 10] = [0xff, 0x06, 0x00, 0x00, b's', b'N', b'a', b'P', b'p', b'Y'];
 /// How many bytes are read from the source at once.
 const READ_BYTES: usize = 64 * 1024;
 /// The largest window a zstd stream may ask for: 128 MiB.
@@ -84,6 +86,9 @@ pub enum Packing {
     Gzip,
     /// zstd, one or more frames.
     Zstd,
+    /// Snappy in its framing format, one or more streams. They have no end of their own: one that was cut between two
+    /// chunks cannot be told from a whole one.
+    Snappy,
 }
 
 impl Packing {
@@ -94,6 +99,8 @@ impl Packing {
             Self::Gzip
         } else if head.starts_with(&ZSTD) {
             Self::Zstd
+        } else if head.starts_with(&SNAPPY) {
+            Self::Snappy
         } else {
             Self::None
         }
@@ -106,6 +113,7 @@ impl fmt::Display for Packing {
             Self::None => "plain",
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::Snappy => "snappy",
         })
     }
 }
@@ -140,6 +148,7 @@ enum Decoder<R: Read> {
     Plain(Source<R>),
     Gzip(Box<MultiGzDecoder<Source<R>>>),
     Zstd(zstd::stream::read::Decoder<'static, Source<R>>),
+    Snappy(Box<snap::read::FrameDecoder<Source<R>>>),
 }
 
 /// The unpacked bytes of a source.
@@ -164,6 +173,10 @@ impl<R: Read> Unpacked<R> {
     pub fn new(mut source: R, limits: Limits) -> io::Result<Self> {
         let mut head = Vec::new();
         source.by_ref().take(ZSTD.len() as u64).read_to_end(&mut head)?;
+        // No more than need be is read here, so that what comes before a failure of the source is given out.
+        if SNAPPY.starts_with(&head) {
+            source.by_ref().take((SNAPPY.len() - head.len()) as u64).read_to_end(&mut head)?;
+        }
         let packing = Packing::of(&head);
         let inner = BufReader::with_capacity(READ_BYTES, Cursor::new(head).chain(source));
         let source = Source { inner, bytes: 0, failed: false };
@@ -175,6 +188,7 @@ impl<R: Read> Unpacked<R> {
                 decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
                 Decoder::Zstd(decoder)
             }
+            Packing::Snappy => Decoder::Snappy(Box::new(snap::read::FrameDecoder::new(source))),
         };
         Ok(Self { decoder, packing, limits, unpacked: 0 })
     }
@@ -202,6 +216,7 @@ impl<R: Read> Unpacked<R> {
             Decoder::Plain(source) => source,
             Decoder::Gzip(decoder) => decoder.get_ref(),
             Decoder::Zstd(decoder) => decoder.get_ref(),
+            Decoder::Snappy(decoder) => decoder.get_ref(),
         }
     }
 
@@ -225,6 +240,7 @@ impl<R: Read> Read for Unpacked<R> {
             Decoder::Plain(source) => source.read(buffer),
             Decoder::Gzip(decoder) => decoder.read(buffer),
             Decoder::Zstd(decoder) => decoder.read(buffer),
+            Decoder::Snappy(decoder) => decoder.read(buffer),
         };
         let count = read.map_err(|error| self.explain(error))?;
         self.unpacked += count as u64;

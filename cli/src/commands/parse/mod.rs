@@ -17,7 +17,7 @@ use tradewind_normalise::Scratch;
 ///
 /// Each record is written as one line of JSON with the columns of table flows; values that are absent are left out. What
 /// cannot be read is a line {"rejected": reason, "position": byte offset, "detail": what is wrong}. In the other formats
-/// rejects go to standard error. gzip and zstd are unpacked.
+/// rejects go to standard error. gzip, zstd and framed Snappy are unpacked.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  \
     tradewind parse flows.log.gz | head -3\n  \

@@ -8,7 +8,8 @@ use super::row::{Origin, Rows, no_words};
 use super::text::unusual_line;
 use super::{Layout, NAME};
 use crate::contract::{Decoded, Format, Reason};
-use crate::json_objects::Scanner;
+use crate::framing::Records;
+use crate::record_ends;
 use serde::Deserialize;
 use std::borrow::Cow;
 use tradewind_model::NULL_NUM;
@@ -97,16 +98,8 @@ impl Format for CloudWatch {
 
     fn decode(&self, input: &[u8], offset: u64, out: &mut Decoded) {
         let mut rows = Rows::new(&self.layout, out);
-        let mut scanner = Scanner::default();
-        let mut start = 0;
-        while start < input.len() {
-            let end = scanner.next_end(input, start).unwrap_or(input.len());
-            let leading = input[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let object = input[start + leading..end].trim_ascii_end();
-            if !object.is_empty() {
-                self.object(object, offset + (start + leading) as u64, &mut rows, out);
-            }
-            start = end;
+        for (start, object) in record_ends::records(input, Records::JsonObjects) {
+            self.object(object, offset + start as u64, &mut rows, out);
         }
         rows.finish(out);
     }

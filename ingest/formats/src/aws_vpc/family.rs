@@ -113,7 +113,8 @@ fn known_layout(line: &str) -> Option<Layout> {
 
 /// Whether the first object has the keys of an envelope; they come before the events.
 fn is_envelope(head: &[u8]) -> bool {
-    let head = head.trim_ascii_start();
+    let begin = head.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'[').unwrap_or(head.len());
+    let head = &head[begin..];
     let has = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     head.starts_with(b"{") && has(b"\"messageType\"") && (has(b"\"logEvents\"") || has(b"\"logGroup\""))
 }

@@ -12,7 +12,7 @@ use crate::contract::{Decoded, Fault, Format, Reason};
 use crate::detect::{Chosen, Framing};
 use crate::framing::Records;
 use crate::json::{Doc, Value};
-use crate::json_objects::Scanner;
+use crate::record_ends;
 use crate::registry::{Family, Recognised};
 use crate::rows::{Nature, Rows, Side, Written};
 use crate::text::time;
@@ -86,20 +86,10 @@ impl Log {
             return None;
         }
         // An object may be longer than what is seen of it; one whole is enough.
-        let mut scanner = Scanner::default();
-        let mut start = 0;
-        while let Some(end) = scanner.next_end(head, start) {
-            let record = crate::rows::json_record(&head[start..end]);
-            start = end;
-            let is_of_log = std::str::from_utf8(record).is_ok_and(|text| self.is_in(text));
-            if is_of_log {
-                return Some(self.named(head));
-            }
-            if start > PROBED_BYTES_MAX {
-                break;
-            }
-        }
-        None
+        record_ends::records(head, Records::JsonObjects)
+            .take_while(|(start, _)| *start < PROBED_BYTES_MAX)
+            .any(|(_, record)| std::str::from_utf8(record).is_ok_and(|text| self.is_in(text)))
+            .then(|| self.named(head))
     }
 
     fn is_in(self, text: &str) -> bool {

@@ -52,16 +52,6 @@ impl<'a> Scan<'a> {
         Some(word)
     }
 
-    /// Reads up to `end`, an ASCII character, which is read too.
-    #[inline]
-    pub(crate) fn until(&mut self, end: u8) -> Option<&'a str> {
-        debug_assert!(end.is_ascii());
-        let at = memchr::memchr(end, self.rest.as_bytes())?;
-        let found = &self.rest[..at];
-        self.rest = &self.rest[at + 1..];
-        Some(found)
-    }
-
     /// Reads `"…"`, in which a backslash hides the next character, and one space behind it. The text is as it stands
     /// there: see [`unescape`].
     #[inline]
@@ -151,10 +141,8 @@ mod tests {
         assert_eq!(scan.quoted(), Some("-"));
         assert_eq!(scan.word(), None);
         assert!(scan.is_empty());
-        let mut scan = Scan::new("  a:b \"open");
+        let mut scan = Scan::new("  b \"open");
         scan.blanks();
-        assert_eq!(scan.until(b':'), Some("a"));
-        assert_eq!(scan.until(b':'), None);
         assert_eq!(scan.word(), Some("b"));
         assert_eq!(scan.quoted(), None);
         assert_eq!(scan.rest(), "\"open");

@@ -8,7 +8,7 @@ use super::row::Rows;
 use super::unmapped::{Unmapped, is_finite_number, member};
 use crate::contract::{Decoded, Format, Reason};
 use crate::framing::Records;
-use crate::json_objects::Scanner;
+use crate::record_ends;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
@@ -37,23 +37,11 @@ impl Format for Json {
 
     fn decode(&self, input: &[u8], offset: u64, out: &mut Decoded) {
         let (mut rows, mut memo) = (Rows::new(out), Memo::default());
-        let mut scanner = Scanner::default();
-        let mut start = 0;
-        while start < input.len() {
-            let end = match self.records {
-                Records::Lines => memchr::memchr(b'\n', &input[start..]).map(|length| start + length + 1),
-                Records::JsonObjects => scanner.next_end(input, start),
-            };
-            let end = end.unwrap_or(input.len());
-            let leading = input[start..end].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
-            let object = input[start + leading..end].trim_ascii_end();
-            if !object.is_empty() {
-                let at = offset + (start + leading) as u64;
-                if let Err(fault) = decode_object(object, at, &mut rows, &mut memo, out) {
-                    out.reject(fault.reason, fault.detail, at, object);
-                }
+        for (start, object) in record_ends::records(input, self.records) {
+            let at = offset + start as u64;
+            if let Err(fault) = decode_object(object, at, &mut rows, &mut memo, out) {
+                out.reject(fault.reason, fault.detail, at, object);
             }
-            start = end;
         }
         rows.finish(out);
     }

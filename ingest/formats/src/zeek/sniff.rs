@@ -6,7 +6,7 @@ use super::header::{Header, next_header};
 use super::json::{self, Json};
 use crate::contract::Format;
 use crate::framing::Records;
-use crate::json_objects::Scanner;
+use crate::record_ends;
 use std::sync::Arc;
 
 /// Longest JSON object that is looked at.
@@ -35,7 +35,7 @@ pub fn sniff(head: &[u8]) -> Option<Sniffed> {
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
     match head[start] {
         b'#' => below_header(&head[start..]),
-        b'{' => objects(&head[start..]),
+        b'{' | b'[' => objects(&head[start..]),
         _ => below_names(&head[start..]),
     }
 }
@@ -92,18 +92,12 @@ fn below_names(head: &[u8]) -> Option<Sniffed> {
 /// JSON: one object a line, else objects wherever they end. A stream of all logs may begin with others.
 fn objects(head: &[u8]) -> Option<Sniffed> {
     let lines = head.split(|&byte| byte == b'\n');
-    let by_line = look(lines, Records::Lines);
+    let by_line = if head.starts_with(b"[") { None } else { look(lines, Records::Lines) };
     if by_line.as_ref().is_some_and(|sniffed| sniffed.other_log.is_none()) {
         return by_line;
     }
-    let (mut scanner, mut start) = (Scanner::default(), 0);
-    let whole = std::iter::from_fn(|| {
-        let end = scanner.next_end(head, start)?;
-        let object = &head[start..end];
-        start = end;
-        Some(object)
-    });
-    by_line.or_else(|| look(whole, Records::JsonObjects))
+    let objects = record_ends::records(head, Records::JsonObjects).map(|(_, object)| object);
+    by_line.or_else(|| look(objects, Records::JsonObjects))
 }
 
 fn look<'h>(objects: impl Iterator<Item = &'h [u8]>, records: Records) -> Option<Sniffed> {

@@ -20,7 +20,21 @@ pub(crate) const TARGETS: &[(&str, Check)] = &[
     ("cloudwatch", cloudwatch),
     ("envoy", envoy),
     ("zeek", zeek),
+    ("nginx", |input| of_family("nginx", input)),
+    ("haproxy", |input| of_family("haproxy", input)),
+    ("traefik", |input| of_family("traefik", input)),
+    ("caddy", |input| of_family("caddy", input)),
+    ("ztunnel", |input| of_family("ztunnel", input)),
+    ("gcp_vpc", |input| of_family("gcp_vpc", input)),
+    ("gcp_firewall", |input| of_family("gcp_firewall", input)),
+    ("azure_nsg", |input| of_family("azure_nsg", input)),
+    ("azure_vnet", |input| of_family("azure_vnet", input)),
+    ("azure_firewall", |input| of_family("azure_firewall", input)),
+    ("aws_alb", |input| of_family("aws_alb", input)),
+    ("aws_nlb", |input| of_family("aws_nlb", input)),
+    ("aws_network_firewall", |input| of_family("aws_network_firewall", input)),
     ("linkerd", |input| of_family("linkerd", input)),
+    ("envelope", envelope),
     ("unpack", unpack),
     ("parquet", parquet),
 ];
@@ -125,6 +139,39 @@ fn of_family(name: &str, input: &[u8]) -> Counts {
     counts
 }
 
+/// Lines in syslog and in what container runtimes write: each envelope whatever the input is, and what is recognised.
+fn envelope(input: &[u8]) -> Counts {
+    static FORMATS: LazyLock<Vec<(Arc<dyn Format>, Records)>> = LazyLock::new(|| {
+        const LINE: &str = r#"[2026-01-01T00:00:00Z] "GET / HTTP/1.1" 200 - 0 5 7 6 "-" "-" "-" "shop" "10.0.0.1:80""#;
+        let chosen = [
+            format!("2026-01-01T00:00:00Z stdout F {LINE}\n"),
+            format!("{{\"log\":{:?},\"stream\":\"stdout\",\"time\":\"2026-01-01T00:00:00Z\"}}\n", format!("{LINE}\n")),
+            format!("<134>Jan  1 00:00:00 web-1 envoy[1]: {LINE}\n"),
+            format!("{} <134>1 - - - - - - {LINE}", LINE.len() + 19),
+        ]
+        .map(|head| {
+            choose(head.as_bytes(), &FormatChoice::Auto).expect("Envoy's lines are recognised in every envelope")
+        });
+        let records = |chosen: &tradewind_formats::Chosen| match chosen.framing {
+            Framing::Text(records) => records,
+            Framing::Parquet => unreachable!("no line is Parquet"),
+        };
+        chosen.into_iter().map(|chosen| (Arc::clone(&chosen.format), records(&chosen))).collect()
+    });
+    let mut counts = Counts::default();
+    for (format, records) in FORMATS.iter() {
+        counts.add(whole_and_parts(format, *records, false, input, 0));
+    }
+    let (wanted, log) = wanted(input);
+    if let Ok(chosen) = choose(&log[..log.len().min(HEAD_BYTES)], &wanted)
+        && let Framing::Text(records) = chosen.framing
+    {
+        let rest = &log[chosen.skip..];
+        counts.add(whole_and_parts(&chosen.format, records, chosen.has_headers, rest, chosen.skip as u64));
+    }
+    counts
+}
+
 /// A stream, packed or not, behind one byte that says how it is cut.
 fn unpack(input: &[u8]) -> Counts {
     const LIMITS: Limits = Limits { ratio_max: 4, unpacked_bytes_max: 16 * 1024 };
@@ -136,7 +183,8 @@ fn unpack(input: &[u8]) -> Counts {
     let bytes_max = LIMITS.unpacked_bytes_max.max(LIMITS.ratio_max * (packed.len() as u64 + 1));
     assert!(text.len() as u64 <= bytes_max || Packing::of(packed) == Packing::None, "{} bytes", text.len());
 
-    let records = if how & 1 == 0 { Records::Lines } else { Records::JsonObjects };
+    let records =
+        [Records::Lines, Records::JsonObjects, Records::ContainerLines, Records::OctetCounted][usize::from(how & 3)];
     let sizes = ChunkSizes { chunk_bytes: 1 + usize::from(how >> 3), record_bytes_max: 64 };
     let mut chunks =
         Chunks::new(Unpacked::new(packed, LIMITS).expect("a slice does not fail to be read"), records, sizes);

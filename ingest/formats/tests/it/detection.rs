@@ -71,7 +71,7 @@ fn what_no_format_fits() {
 #[test]
 fn choices_that_cannot_be_read() {
     let message = |text: &str| text.parse::<FormatChoice>().unwrap_err().to_string();
-    assert!(message("vpc").starts_with("`vpc` is no input format; known are: auto, aws_vpc, "), "{}", message("vpc"));
+    assert!(message("vpc").starts_with("`vpc` is no input format; known are: auto, aws_alb, "), "{}", message("vpc"));
     assert!(message("aws_vpc:").contains("names no field"));
     assert!(message("aws_vpc:srcaddr srcaddr").contains("twice"));
     assert!(message("auto:x").contains("name of its format"));
@@ -95,4 +95,24 @@ fn headers_inside_an_object() {
     }
     assert_eq!((out.counts.flows, out.counts.records), (4, 4), "{:?}", out.rejects);
     assert_eq!(out.flows.text(tradewind_model::flow::SRC_IP).get(2), Some("::1"));
+}
+
+#[test]
+fn arrays_by_content() {
+    let zeek = r#"{"ts":1672843056.9,"uid":"C1","id.orig_h":"10.0.0.1","id.orig_p":5,"id.resp_h":"10.0.0.2","id.resp_p":4,"proto":"tcp","conn_state":"SF"}"#;
+    let envelope =
+        format!(r#"{{"messageType":"DATA_MESSAGE","logEvents":[{{"id":"1","timestamp":1,"message":"{LINE}"}}]}}"#);
+    for (object, name) in [(zeek, "zeek"), (&envelope, "aws_vpc")] {
+        for text in [
+            format!("[{object},{object}]"),
+            format!("[\n  {object},\n  {object}\n]\n"),
+            format!("[{object}]\n[{object}]"),
+        ] {
+            let chosen = auto(&text).unwrap();
+            assert_eq!((chosen.format.name(), chosen.framing), (name, Framing::Text(Records::JsonObjects)), "{text}");
+            let mut out = Decoded::default();
+            chosen.format.decode(text.as_bytes(), 0, &mut out);
+            assert_eq!((out.counts.flows, out.rejects), (2, vec![]), "{text}");
+        }
+    }
 }

@@ -21,6 +21,12 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn snappy(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = snap::write::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.into_inner().unwrap()
+}
+
 /// Whole records with their offsets, and rejects, of a stream.
 #[derive(Debug, Default)]
 struct Seen {
@@ -62,12 +68,15 @@ fn every_packing_gives_the_same_lines() {
     let (head, tail) = text.split_at(text.len() / 3);
     let members = [gzip(head), gzip(b""), gzip(tail)].concat();
     let frames = [zstd(head), zstd(tail)].concat();
+    let streams = [snappy(head), snappy(b""), snappy(tail)].concat();
     for (packed, packing) in [
         (text.clone(), Packing::None),
         (gzip(&text), Packing::Gzip),
         (members, Packing::Gzip),
         (zstd(&text), Packing::Zstd),
         (frames, Packing::Zstd),
+        (snappy(&text), Packing::Snappy),
+        (streams, Packing::Snappy),
     ] {
         assert_eq!(Packing::of(&packed), packing);
         let mut unpacked = Unpacked::new(packed.as_slice(), Limits::default()).unwrap();
@@ -86,7 +95,7 @@ fn every_packing_gives_the_same_lines() {
 #[test]
 fn a_cut_stream_gives_what_was_whole_and_a_reject() {
     let text = lines(100_000);
-    for packed in [gzip(&text), zstd(&text)] {
+    for packed in [gzip(&text), zstd(&text), snappy(&text)] {
         for cut in [packed.len() / 2, packed.len() - 1] {
             let seen = unpack(&packed[..cut]);
             let whole = seen.bytes();
@@ -98,14 +107,14 @@ fn a_cut_stream_gives_what_was_whole_and_a_reject() {
             assert!(reject.detail.contains("ends in the middle"), "{}", reject.detail);
         }
         // A head that is cut before anything could be unpacked is told too.
-        assert_eq!(unpack(&packed[..6]).rejects[0].reason, Reason::TruncatedInput);
+        assert_eq!(unpack(&packed[..12]).rejects[0].reason, Reason::TruncatedInput);
     }
 }
 
 #[test]
 fn a_damaged_stream_is_told_apart_from_a_cut_one() {
     let text = lines(100_000);
-    for packed in [gzip(&text), zstd(&text)] {
+    for packed in [gzip(&text), zstd(&text), snappy(&text)] {
         let mut damaged = packed.clone();
         let middle = packed.len() / 2;
         damaged[middle..middle + 64].fill(0xff);
@@ -113,10 +122,12 @@ fn a_damaged_stream_is_told_apart_from_a_cut_one() {
         assert_eq!(seen.rejects.len(), 1);
         assert_eq!(seen.rejects[0].reason, Reason::CorruptInput, "{}", seen.rejects[0].detail);
     }
-    let trailing = [gzip(&text), b"this is no member of gzip".to_vec()].concat();
-    let seen = unpack(&trailing);
-    assert!(seen.bytes() == text);
-    assert_eq!(seen.rejects[0].reason, Reason::CorruptInput);
+    for packed in [gzip(&text), snappy(&text)] {
+        let trailing = [packed, b"\x02this is no more of what was packed".to_vec()].concat();
+        let seen = unpack(&trailing);
+        assert!(seen.bytes() == text);
+        assert_eq!(seen.rejects[0].reason, Reason::CorruptInput);
+    }
     // The checksum at the end is wrong though every byte could be unpacked.
     let mut sum = gzip(&text);
     let at = sum.len() - 6;
@@ -138,6 +149,11 @@ fn bombs_stop_at_the_limit() {
         let seen = read(Chunks::lines(Unpacked::new(packed.as_slice(), limits).unwrap())).unwrap();
         assert_eq!(seen.rejects.last().unwrap().reason, Reason::DecompressionLimit);
     }
+    // Snappy makes 64 KiB of 3 KiB at best, which no default refuses.
+    let mut unpacked = Unpacked::new(io::Cursor::new(snappy(&zeros)), Limits { ratio_max: 4, ..limits }).unwrap();
+    let error = io::copy(&mut unpacked, &mut io::sink()).unwrap_err();
+    assert!(matches!(UnpackError::of(&error), Some(UnpackError::Limit { .. })), "{error}");
+    assert_eq!(unpack(&snappy(&zeros[..1024 * 1024])).bytes().len(), 1024 * 1024);
     // Under one of both limits nothing stops.
     let small = gzip(&zeros[..4 * 1024 * 1024]);
     let mut unpacked = Unpacked::new(small.as_slice(), limits).unwrap();
@@ -192,7 +208,7 @@ fn an_error_of_the_source_is_no_reject() {
             Err(io::Error::other("disk"))
         }
     }
-    for source in [b"a\nhalf".to_vec(), gzip(&lines(10))[..20].to_vec()] {
+    for source in [b"a\nhalf".to_vec(), gzip(&lines(10))[..20].to_vec(), snappy(&lines(10))[..20].to_vec()] {
         let stream = Cursor::new(source).chain(Fails);
         let error = read(Chunks::lines(Unpacked::new(stream, Limits::default()).unwrap())).unwrap_err();
         assert_eq!(error.to_string(), "disk");
@@ -216,16 +232,53 @@ impl Read for Slow<'_> {
     }
 }
 
+#[test]
+fn elements_frames_and_parted_lines_are_kept_whole() {
+    let (part, full) = ("2016-10-06T00:17:09Z stdout P ab\n", "2016-10-06T00:17:09Z stdout F c\n");
+    let check = |records, text: &str, expected: &[&str]| {
+        let sizes = ChunkSizes { chunk_bytes: 1, record_bytes_max: 1000 };
+        for step in [1, 7, 1000] {
+            let seen = read(Chunks::new(Slow(text.as_bytes(), step), records, sizes)).unwrap();
+            let chunks: Vec<_> = seen.chunks.iter().map(|(_, bytes)| str::from_utf8(bytes).unwrap()).collect();
+            assert_eq!(chunks, expected);
+        }
+    };
+    check(Records::JsonObjects, "[{\"a\":[1]},\n{\"b\":2}\n]\n", &["[{\"a\":[1]}", ",\n{\"b\":2}", "\n]\n"]);
+    check(Records::OctetCounted, "3 a\nb2 cd\n4 efgh", &["3 a\nb", "2 cd", "\n4 efgh"]);
+    let group = [part, part, full].concat();
+    check(Records::ContainerLines, &[&group, full].concat(), &[&group, full]);
+}
+
+#[test]
+fn parted_lines_that_are_too_long_or_never_end_cost_no_more_than_themselves() {
+    let (part, other) = ("2016-10-06T00:17:09Z stdout P ab\n", "2016-10-06T00:17:09Z stderr F c\n");
+    let sizes = ChunkSizes { chunk_bytes: 10, record_bytes_max: 80 };
+    let text = [part, part, part, part, other, "end\n"].concat();
+    let seen = read(Chunks::new(text.as_bytes(), Records::ContainerLines, sizes)).unwrap();
+    assert!(seen.rejects.iter().all(|reject| reject.reason == Reason::RecordTooLong), "{:?}", seen.rejects);
+    assert!(seen.bytes().ends_with(b"end\n"));
+    // Memory is bounded by the wait for the end of a line, not by the longest record.
+    let endless = [part.to_owned(), other.repeat(200_000)].concat();
+    let seen = read(Chunks::new(endless.as_bytes(), Records::ContainerLines, ChunkSizes::default())).unwrap();
+    assert!(seen.bytes() == endless.as_bytes() && seen.chunks.len() > 3);
+    // A frame that says it is long is passed over without being held.
+    let sizes = ChunkSizes { chunk_bytes: 1024, record_bytes_max: 4096 };
+    let long = io::repeat(b'x').take(90_000_000);
+    let stream = Cursor::new(b"2 ab90000000 ".to_vec()).chain(long).chain(Cursor::new(b"2 cd".to_vec()));
+    let seen = read(Chunks::new(stream, Records::OctetCounted, sizes)).unwrap();
+    assert_eq!(seen.bytes(), b"2 ab2 cd");
+    assert_eq!((seen.rejects[0].offset, seen.rejects[0].length), (4, 90_000_009));
+}
+
 proptest! {
     #[test]
     fn nothing_is_lost_between_chunks(
-        text in proptest::collection::vec(prop_oneof![4 => Just(b'\n'), 1 => any::<u8>(), 6 => b'a'..=b'z', 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'{'), 2 => Just(b'}')], 0..600),
+        text in proptest::collection::vec(prop_oneof![4 => Just(b'\n'), 1 => any::<u8>(), 1 => Just(b'3'), 1 => Just(b' '), 1 => Just(b'['), 6 => b'a'..=b'z', 1 => Just(b'"'), 1 => Just(b'\\'), 2 => Just(b'{'), 2 => Just(b'}')], 0..600),
         chunk_bytes in 1usize..80,
         record_bytes_max in 1usize..60,
         step in 1usize..50,
-        json in any::<bool>(),
+        records in prop::sample::select(vec![Records::Lines, Records::JsonObjects, Records::ContainerLines, Records::OctetCounted]),
     ) {
-        let records = if json { Records::JsonObjects } else { Records::Lines };
         let sizes = ChunkSizes { chunk_bytes, record_bytes_max };
         let seen = read(Chunks::new(Slow(&text, step), records, sizes)).unwrap();
         // Chunks and rejects, in order of offset, are the whole text.
@@ -240,7 +293,7 @@ proptest! {
             next += length;
         }
         prop_assert_eq!(next, text.len() as u64);
-        if !json {
+        if records == Records::Lines {
             for (_, chunk) in &seen.chunks {
                 // What ends a line is not counted.
                 for line in chunk.split(|&byte| byte == b'\n') {
@@ -252,8 +305,9 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_unpacking_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), packing in 0..3) {
-        let head: &[u8] = [&[0x1f, 0x8b, 8, 0][..], &[0x28, 0xb5, 0x2f, 0xfd][..], &[][..]][packing as usize];
+    fn no_bytes_make_unpacking_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300), packing in 0..4) {
+        let head: &[u8] =
+            [&b"\x1f\x8b\x08\0"[..], b"\x28\xb5\x2f\xfd", b"\xff\x06\0\0sNaPpY", b""][packing as usize];
         let bytes = [head, &bytes].concat();
         unpack(&bytes);
     }
