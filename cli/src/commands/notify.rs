@@ -119,7 +119,7 @@ fn status(context: &Context) -> anyhow::Result<()> {
         Err(_) => {
             let folder = notify::outbox(&context.settings);
             match tradewind_notify::status_of(&folder, now) {
-                Ok(status) => status,
+                Ok(status) => with_configured(status, context),
                 Err(NotifyError::InUse { path }) => {
                     bail!("the outbox {} is in use, but no service answers at [run] listen", path.display())
                 }
@@ -133,6 +133,14 @@ fn status(context: &Context) -> anyhow::Result<()> {
         Some((name, _)) => bail!("messages wait for sink `{name}` for over an hour"),
         None => Ok(()),
     }
+}
+
+/// What no stage knows while none runs: which sinks the configuration has.
+fn with_configured(mut status: Status, context: &Context) -> Status {
+    for sink in &context.settings.notify.sinks {
+        status.sinks.entry(sink.name.clone()).or_default().kind = Some(sink.kind.as_str().to_owned());
+    }
+    status
 }
 
 fn lines(status: &Status, now: i64) -> Vec<String> {

@@ -45,6 +45,12 @@ impl IncidentRow {
         let gravest = known.gravest.iter().filter(|id| named.contains(id)).cloned().collect();
         let was_open = known.is_unopened || !known.incident.state.is_over();
         let is_unopened = known.waits_since.is_some() && was_open;
+        // What is over stays over: an end that still waits for its findings is told, whatever comes late meanwhile.
+        let is_late = known.waits_since.is_some() && known.incident.state.is_over() && !incident.state.is_over();
+        let incident = match is_late {
+            true => Incident { state: known.incident.state, resolved: known.incident.resolved, ..incident },
+            false => incident,
+        };
         let waits_since = Some(known.waits_since.unwrap_or(now));
         Self { recorded_time, waits_since, pending, gravest, part: 0, is_unopened, incident }
     }

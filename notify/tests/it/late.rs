@@ -88,6 +88,25 @@ async fn a_finding_that_comes_after_the_end_reaches_who_keeps_findings() {
     notifier.stop().await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_waits_for_its_findings_is_told_though_an_older_state_comes_late() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut notifier = world::start(&settings(folder.path(), 60_000), folder.path()).unwrap();
+    let state = |recorded_time, names: &[&str], state| Input::Incident {
+        recorded_time,
+        incident: world::incident("i", names, state),
+    };
+    notifier.take(vec![world::told(world::finding("f")), state(1, &["f"], Open)], None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    // The end names a finding that is not here yet; a state of before the end comes behind it.
+    notifier.take(vec![state(2, &["f", "g"], Resolved)], None).await.unwrap();
+    notifier.take(vec![state(3, &["f", "g"], Open)], None).await.unwrap();
+    notifier.take(vec![world::told(world::finding("g"))], None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    assert_eq!(told(folder.path()), expected(&[("open", &["f"]), ("resolve", &["f", "g"])]));
+    notifier.stop().await.unwrap();
+}
+
 /// Actions and ids of the findings that a pager was told.
 fn paged(stand_in: &StandIn) -> Vec<(String, Vec<String>)> {
     let of = |request: Received| {

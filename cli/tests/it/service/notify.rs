@@ -101,5 +101,6 @@ fn what_is_found_is_told_in_order_through_kills() {
     service.signal("TERM");
     assert!(service.end().success(), "{}", service.log());
     let status = setup.program.run(&["notify", "status"]);
-    assert!(status.out.contains("lines"), "{status:?}");
+    assert!(status.out.contains("lines ("), "{status:?}");
+    assert!(status.out.contains("pager (pagerduty): 0 delivered, 0 waiting, 0 refused"), "without a service, too: {status:?}");
 }
