@@ -5,7 +5,8 @@ use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
 use crate::{
-    aws_elb, aws_network_firewall, aws_vpc, azure, caddy, envoy, gcp, haproxy, linkerd, nginx, traefik, zeek, ztunnel,
+    aws_elb, aws_network_firewall, aws_vpc, azure, caddy, ecs, envoy, gcp, haproxy, linkerd, nginx, ocsf, otlp,
+    traefik, zeek, ztunnel,
 };
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &linkerd::FAMILY,
     &traefik::FAMILY,
     &caddy::FAMILY,
+    &otlp::FAMILY,
+    &ocsf::FAMILY,
+    &ecs::FAMILY,
     &haproxy::FAMILY,
     &nginx::FAMILY,
     &envoy::FAMILY,

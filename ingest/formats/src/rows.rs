@@ -2,7 +2,7 @@
 //! means, and not the hot path: AWS VPC, Envoy and Zeek write their columns themselves.
 
 use crate::address_codes::AddressCodes;
-use crate::contract::{Decoded, Fault, Reason};
+use crate::contract::{Decoded, Fault, Format, Reason};
 use crate::framing::Records;
 use crate::json::{Doc, Value};
 use crate::unmapped::Unmapped;
@@ -49,7 +49,6 @@ pub(crate) struct Nature {
 pub(crate) struct Rows<'o, 'i> {
     out: &'o mut Decoded,
     source: &'static str,
-    first: usize,
     default: Nature,
     addresses: AddressCodes,
     /// Of the row at hand; the format may change it.
@@ -68,7 +67,6 @@ impl<'o, 'i> Rows<'o, 'i> {
     /// Rows of the format `source`, each of which begins with that nature.
     pub(crate) fn new(out: &'o mut Decoded, source: &'static str, default: Nature) -> Self {
         Self {
-            first: out.flows.len(),
             out,
             source,
             default,
@@ -83,12 +81,8 @@ impl<'o, 'i> Rows<'o, 'i> {
         }
     }
 
-    /// Gives all rows what they share.
-    pub(crate) fn finish(self) {
-        if self.out.flows.len() > self.first {
-            self.out.flows.fill_text(SOURCE, self.first, self.source);
-        }
-    }
+    /// Ends the use of the batch: it may be cleared again.
+    pub(crate) fn finish(self) {}
 
     /// Calls `each` with every line that is not blank; what it returns decides what becomes of the line.
     pub(crate) fn each_line(
@@ -146,6 +140,7 @@ impl<'o, 'i> Rows<'o, 'i> {
     #[inline]
     pub(crate) fn accept(&mut self, index: Option<u32>) {
         let flows = &mut self.out.flows;
+        flows.set_text(SOURCE, self.source);
         if let Some(verdict) = self.verdict {
             flows.set_text(VERDICT, verdict.as_str());
         }
@@ -168,6 +163,36 @@ impl<'o, 'i> Rows<'o, 'i> {
         }
         self.unmapped.set(self.out);
         self.out.accept();
+        self.reset();
+    }
+
+    /// Drops what was set of the row at hand; the caller says in another way what became of it.
+    pub(crate) fn forget(&mut self) {
+        self.out.flows.abort_row();
+        self.reset();
+    }
+
+    /// Decodes lines that are in the record at hand by their own format. `starts` are the offsets of the lines in `lines`, ascending, each with its number in
+    /// the record, which rows and rejects get as their index.
+    pub(crate) fn embed(&mut self, format: &dyn Format, lines: &[u8], starts: &[(usize, u32)]) {
+        let (rows, rejects) = (self.out.flows.len(), self.out.rejects.len());
+        format.decode(lines, 0, self.out);
+        let index_at = |offset: i64| {
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            starts[..starts.partition_point(|(start, _)| *start <= offset)].last().map_or(0, |(_, index)| *index)
+        };
+        let offset = i64::try_from(self.offset).unwrap_or(i64::MAX);
+        for row in rows..self.out.flows.len() {
+            let index = index_at(self.out.flows.num(POSITION_OFFSET).get(row).unwrap_or_default());
+            self.out.flows.num_mut(POSITION_OFFSET).set(row, offset);
+            self.out.flows.num_mut(POSITION_INDEX).set(row, i64::from(index));
+        }
+        for reject in &mut self.out.rejects[rejects..] {
+            reject.index = Some(index_at(i64::try_from(reject.offset).unwrap_or(i64::MAX)));
+            reject.offset = self.offset;
+        }
+        // The format inside has codes of its own for addresses.
+        self.addresses = AddressCodes::default();
         self.reset();
     }
 

@@ -155,10 +155,15 @@ impl<'d> Value<'d> {
         }
     }
 
-    /// As [`Value::take`] for the value at a path.
+    /// As [`Value::take`] for the value at a path, and for keys of this object that write out a path below it with dots.
     pub(crate) fn take_at(&self, path: &str) {
         if let Some(value) = self.at(path) {
             value.take();
+        }
+        for (key, value) in self.members() {
+            if key.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')) {
+                value.take();
+            }
         }
     }
 
