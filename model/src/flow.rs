@@ -218,7 +218,7 @@ flow_fields! {
 }
 
 /// Version of the mapping from raw records to rows, written to `normaliser_version`. Raised with every change of a mapping.
-pub const VERSION: i32 = 1;
+pub const VERSION: i32 = 2;
 
 /// The text column of this name.
 #[must_use]

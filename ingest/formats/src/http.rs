@@ -7,7 +7,7 @@ use std::borrow::Cow;
 const PATH_BYTES_MAX: usize = 256;
 
 /// The path of a request target in origin form (`/a?b`), absolute form (`http://user@host/a`) or authority form.
-pub(crate) fn path(target: &str) -> &str {
+fn path(target: &str) -> &str {
     let target = &target[..memchr::memchr2(b'?', b'#', target.as_bytes()).unwrap_or(target.len())];
     let path = if target.starts_with('/') { target } else { without_authority(target) };
     &path[..path.floor_char_boundary(PATH_BYTES_MAX)]
@@ -25,12 +25,18 @@ fn without_authority(target: &str) -> &str {
 #[must_use]
 #[inline]
 pub(crate) fn resource(target: &str) -> Cow<'_, str> {
+    /// A shorter path holds no token.
+    const TOKEN_BYTES_MIN: usize = 40;
     let path = path(target);
-    let path = &path[..memchr::memchr(b';', path.as_bytes()).unwrap_or(path.len())];
-    if memchr::memchr(b'%', path.as_bytes()).is_some() && has_encoded_at(path) {
-        return Cow::Owned(without_encoded_persons(path));
-    }
-    redact::text(path)
+    let bytes = path.as_bytes();
+    let is_plain = bytes.len() < TOKEN_BYTES_MIN && memchr::memchr3(b'@', b'%', b';', bytes).is_none();
+    if is_plain && memchr::memchr(b'=', bytes).is_none() { Cow::Borrowed(path) } else { without_persons(path) }
+}
+
+#[cold]
+fn without_persons(path: &str) -> Cow<'_, str> {
+    let path = &path[..path.find(';').unwrap_or(path.len())];
+    if has_encoded_at(path) { Cow::Owned(without_encoded_persons(path)) } else { redact::text(path) }
 }
 
 fn has_encoded_at(path: &str) -> bool {

@@ -41,6 +41,25 @@ pub(crate) fn text(text: &str) -> Cow<'_, str> {
     if may_hold_private(text.as_bytes()) { Cow::Owned(without_private(text)) } else { Cow::Borrowed(text) }
 }
 
+/// A JSON value as it stands, or, where it is a text with private parts, without them.
+#[must_use]
+#[inline]
+pub(crate) fn json(raw: &str) -> Cow<'_, str> {
+    if memchr::memchr2(b'?', b'@', raw.as_bytes()).is_some() && raw.starts_with('"') {
+        return json_text(raw);
+    }
+    Cow::Borrowed(raw)
+}
+
+#[cold]
+fn json_text(raw: &str) -> Cow<'_, str> {
+    let Ok(given) = serde_json::from_str::<String>(raw) else { return Cow::Borrowed(raw) };
+    match text(&given) {
+        Cow::Borrowed(_) => Cow::Borrowed(raw),
+        Cow::Owned(clean) => serde_json::to_string(&clean).map_or(Cow::Borrowed(raw), Cow::Owned),
+    }
+}
+
 /// Whether one of the characters is there without which nothing private is found.
 #[inline]
 fn may_hold_private(bytes: &[u8]) -> bool {

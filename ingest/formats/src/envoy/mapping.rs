@@ -177,7 +177,7 @@ impl<'r> Row<'r, '_, '_> {
         self.latency();
         let (method, target) = (self.take(Slot::Method), self.take(Slot::Path));
         self.operation(method);
-        self.set_varied(RESOURCE, target.map(http::path));
+        self.set_varied(RESOURCE, target.map(http::resource).as_deref());
         let server_name = match self.take(Slot::ServerName) {
             Some(name) => Some(name),
             None => self.take(Slot::Authority).map(endpoint::host_of_authority),

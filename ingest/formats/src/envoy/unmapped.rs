@@ -3,6 +3,7 @@
 use super::eight_bytes::{is_escaped, needs_escape};
 use super::record::{Record, Value};
 use super::slot::Slot;
+use crate::redact;
 
 /// Most bytes of one text; a longer one is cut.
 const TEXT_BYTES_MAX: usize = 1024;
@@ -66,6 +67,15 @@ fn member(key: &str, value: &Value<'_>, is_plain: bool, object: &mut String) {
 /// Writes a JSON string without its quotes. A plain one is known to need no escapes.
 fn text(text: &str, is_plain: bool, object: &mut String) {
     let text = if text.len() > TEXT_BYTES_MAX { &text[..text.floor_char_boundary(TEXT_BYTES_MAX)] } else { text };
+    // Addresses of persons, and URLs with a query, hold one of these.
+    let clean;
+    let text = match memchr::memchr2(b'?', b'@', text.as_bytes()) {
+        None => text,
+        Some(_) => {
+            clean = redact::text(text);
+            &*clean
+        }
+    };
     if !is_plain && needs_escape(text.as_bytes()) {
         escaped(text, object);
     } else {

@@ -77,7 +77,7 @@ fn client_end(client: &str, rows: &mut Rows<'_, '_>) -> Result<(), Fault> {
     let (address, port) = client.rsplit_once(':').unwrap_or((client, ""));
     if address == "-" || address.starts_with("unix") {
         rows.unmapped.text("client", client);
-        return Ok(());
+        return rows.port_text(Side::Src, "client port", if address == "-" { port } else { "" });
     }
     let address = address.trim_start_matches('[').trim_end_matches(']');
     rows.address(Side::Src, "client", address)?;

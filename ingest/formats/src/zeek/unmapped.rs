@@ -2,6 +2,7 @@
 
 use super::field::{Item, Shape};
 use crate::contract::Decoded;
+use crate::redact;
 use tradewind_model::flow;
 
 /// Most bytes of the object; further members are left out, and the member `truncated` says so.
@@ -24,14 +25,14 @@ impl Unmapped {
     #[inline]
     pub(super) fn push_json(&mut self, member: &str, value: &str) {
         let start = self.open(member);
-        self.json.push_str(value);
+        self.json.push_str(&redact::json(value));
         self.close(start);
     }
 
     /// Adds a text.
     pub(super) fn push_text(&mut self, member: &str, value: &str) {
         let start = self.open(member);
-        push_string(value, &mut self.json);
+        push_string(&redact::text(value), &mut self.json);
         self.close(start);
     }
 
@@ -98,7 +99,10 @@ fn push_item(item: Item, value: &str, json: &mut String) {
         (Item::Bool, "T") => json.push_str("true"),
         (Item::Bool, "F") => json.push_str("false"),
         (Item::Number, value) if is_json_number(value) && is_finite_number(value) => json.push_str(value),
-        (_, value) if value.contains('\\') => push_string(&unescape(value), json),
+        (_, value) if value.contains('\\') => push_string(&redact::text(&unescape(value)), json),
+        (_, value) if memchr::memchr2(b'?', b'@', value.as_bytes()).is_some() => {
+            push_string(&redact::text(value), json)
+        }
         (_, value) => push_string(value, json),
     }
 }
