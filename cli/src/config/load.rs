@@ -295,10 +295,10 @@ mod tests {
     #[test]
     fn sources_and_topics_are_checked_at_once() {
         check(
-            "[[source]]\ntype = \"stdin\"\nname = \"a b\"\n[[topic]]\nname = \"x\"\nformat = \"csv\"\n",
+            "[[source]]\ntype = \"stdin\"\nname = \"a b\"\n[[topic]]\nname = \"x\"\nformat = \"auto:x\"\n",
             "the configuration has 2 faults\n  \
              tradewind.toml:1: source: source `a b`: `name` is `a b`: use 1 to 64 letters, digits, `-`, `_` or `.`\n  \
-             tradewind.toml:4: topic: topic `x`: `csv` is no input format; known are: auto, aws_vpc, envoy, zeek",
+             tradewind.toml:4: topic: topic `x`: the layout of `auto` cannot be used: a layout needs the name of its format before it",
         );
         check(
             "[transport.kafka]\nbrokerz = []\n",

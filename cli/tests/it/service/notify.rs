@@ -102,5 +102,8 @@ fn what_is_found_is_told_in_order_through_kills() {
     assert!(service.end().success(), "{}", service.log());
     let status = setup.program.run(&["notify", "status"]);
     assert!(status.out.contains("lines ("), "{status:?}");
-    assert!(status.out.contains("pager (pagerduty): 0 delivered, 0 waiting, 0 refused"), "without a service, too: {status:?}");
+    assert!(
+        status.out.contains("pager (pagerduty): 0 delivered, 0 waiting, 0 refused"),
+        "without a service, too: {status:?}"
+    );
 }
