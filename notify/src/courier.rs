@@ -49,6 +49,14 @@ pub(crate) struct Courier {
 struct Returned {
     jobs: Vec<Job>,
     answers: Vec<Answer>,
+    messages: usize,
+}
+
+impl Returned {
+    /// Whether several alerts were one message, which has one answer.
+    fn is_one_message(&self) -> bool {
+        self.jobs.len() > self.messages
+    }
 }
 
 /// How a courier stands.
@@ -148,12 +156,13 @@ impl Courier {
                 Err(_) => vec![Answer::unreachable("no answer in time"); messages.len()],
             };
             // A message of several alerts has one answer for all of them.
-            let answers = if messages.len() == jobs.len() {
+            let count = messages.len();
+            let answers = if count == jobs.len() {
                 answers
             } else {
                 answers.first().map(|answer| vec![answer.clone(); jobs.len()]).unwrap_or_default()
             };
-            Returned { jobs, answers }
+            Returned { jobs, answers, messages: count }
         })
     }
 
@@ -161,6 +170,7 @@ impl Courier {
         let mut settled = Vec::new();
         let mut error = None;
         for returned in all {
+            let is_one_message = returned.is_one_message();
             let missing = Answer::unreachable("the sink gave no answer: this is a bug");
             let answers = returned.answers.into_iter().chain(std::iter::repeat(missing));
             for (job, answer) in returned.jobs.into_iter().zip(answers) {
@@ -170,6 +180,18 @@ impl Courier {
                     Answer::Delivered(said) => {
                         tracing::debug!(sink = self.name, key, said, "delivered");
                         Outcome::Delivered
+                    }
+                    Answer::Refused(said) if is_one_message => {
+                        tracing::warn!(
+                            sink = self.name,
+                            key,
+                            said,
+                            "a message of several was refused: each goes by itself"
+                        );
+                        error = Some(said.clone());
+                        let outcome = Outcome::Apart(said);
+                        settled.push(Settled { number: job.number, content: job.content, outcome });
+                        continue;
                     }
                     Answer::Refused(said) => {
                         tracing::warn!(sink = self.name, key, said, "refused for good: kept among the dead letters");

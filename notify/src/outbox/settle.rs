@@ -17,9 +17,11 @@ pub(crate) enum Outcome {
     Delivered,
     /// It will never be taken; with what the other side said.
     Refused(String),
+    /// The message that it was in with others is never taken: one of them is at fault, so each goes by itself from now on.
+    Apart(String),
 }
 
-/// An entry that needs no more attempts.
+/// An entry that came back and is not to be tried again as it was.
 #[derive(Clone, Debug)]
 pub(crate) struct Settled {
     pub(crate) number: u64,
@@ -30,7 +32,7 @@ pub(crate) struct Settled {
 /// What an entry becomes.
 enum Left {
     Nothing,
-    /// While it was on its way, more was told of its incident.
+    /// While it was on its way, more was told of its incident; or it goes by itself now.
     Entry(EntryRow),
 }
 
@@ -61,6 +63,13 @@ impl Outbox {
                         bury(transaction, sink, settled, answer, now)?;
                         (stored.last_error, stored.last_error_time) = (Some(shortened(answer)), Some(now));
                     }
+                    Outcome::Apart(answer) => {
+                        (stored.last_error, stored.last_error_time) = (Some(shortened(answer)), Some(now));
+                        if let Some(entry) = set_apart(transaction, sink, settled.number, now)? {
+                            left.push((settled.number, Left::Entry(entry)));
+                        }
+                        continue;
+                    }
                 }
                 left.push((settled.number, remove(transaction, sink, settled)?));
             }
@@ -76,7 +85,7 @@ impl Outbox {
                 Left::Entry(entry) => state.queue(sink).insert(number, super::waiting(&entry)),
             }
         }
-        let refused = settled.iter().filter(|settled| settled.outcome != Outcome::Delivered).count();
+        let refused = settled.iter().filter(|settled| matches!(settled.outcome, Outcome::Refused(_))).count();
         state.dead += refused as u64;
         state.may_have_untold |= refused > 0;
         Ok(())
@@ -111,6 +120,15 @@ fn bury(transaction: &WriteTransaction, sink: &str, settled: &Settled, answer: &
     let dead = DeadRow { content: settled.content.clone(), answer: shortened(answer), time: now, is_told: false };
     transaction.open_table(DEAD)?.insert((sink, settled.number), bytes(&dead)?.as_slice())?;
     Ok(())
+}
+
+/// Leaves an entry in its queue, to be delivered by itself.
+fn set_apart(transaction: &WriteTransaction, sink: &str, number: u64, now: i64) -> Result<Option<EntryRow>, Fault> {
+    let mut queue = transaction.open_table(QUEUE)?;
+    let Some(mut entry) = find::<_, EntryRow>(&queue, (sink, number))? else { return Ok(None) };
+    (entry.is_bundled, entry.due) = (false, now);
+    queue.insert((sink, number), bytes(&entry)?.as_slice())?;
+    Ok(Some(entry))
 }
 
 /// Takes an entry out of its queue, unless something newer took its place while it was on its way.

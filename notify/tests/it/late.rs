@@ -147,6 +147,32 @@ async fn a_pager_hears_of_findings_that_come_with_the_end_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_alert_that_is_refused_does_not_take_those_in_its_message_with_it() {
+    let stand_in = StandIn::start(|request: &Received| {
+        let is_poisoned = String::from_utf8_lossy(&request.body).contains("\"bad\"");
+        (if is_poisoned { 400 } else { 200 }, String::new())
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let sink = format!("[[sink]]\nname = 'hook'\ntype = 'webhook'\nurl = '{}'\ngroup_s = 1\n", stand_in.url());
+    let mut settings = world::settings(&sink);
+    settings.wait_ms = 0;
+    let mut notifier = world::start(&settings, folder.path()).unwrap();
+    let told = |id: &str| {
+        [
+            world::told(world::finding(&format!("{id}-f"))),
+            Input::Incident { recorded_time: 1, incident: world::incident(id, &[&format!("{id}-f")], Open) },
+        ]
+    };
+    notifier.take(["good", "bad", "fine"].into_iter().flat_map(told).collect(), None).await.unwrap();
+    world::delivered(&mut notifier).await;
+    let status = notifier.status().unwrap().sinks["hook"].clone();
+    assert_eq!((status.delivered, status.refused, status.dead, status.waiting), (2, 1, 1, 0), "{status:?}");
+    assert_eq!(stand_in.received().len(), 4, "all together, then each by itself");
+    notifier.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sign_of_life_is_sent_once() {
     let stand_in = StandIn::start(|_| (200, String::new())).await;
     let folder = tempfile::tempdir().unwrap();
