@@ -30,7 +30,7 @@ pub(crate) fn run(args: &FormatsArgs, context: &Context) -> anyhow::Result<()> {
     let format = context.output.unwrap_or(OutputFormat::Table);
     let Some(name) = &args.name else { return list(format) };
     let Some(family) = family(name) else {
-        return Err(usage(&format!("`{name}` is no input format; `tradewind formats` lists them")));
+        return Err(usage(format!("`{name}` is no input format; `tradewind formats` lists them")));
     };
     if format == OutputFormat::Table { explain(family) } else { write(format, &rows(family)) }
 }
