@@ -60,6 +60,8 @@ struct State {
     /// Dead letters that are not among those of the log, as far as is known.
     may_have_untold: bool,
     last_pruned: i64,
+    /// When anything was done first: while no process ran, no finding could come.
+    begun: Option<i64>,
 }
 
 impl State {

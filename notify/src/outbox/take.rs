@@ -93,6 +93,7 @@ impl Outbox {
         work: impl FnOnce(&mut Taking<'_>) -> Result<T, Fault>,
     ) -> Result<T, NotifyError> {
         let mut state = self.state();
+        state.begun.get_or_insert(now);
         let (made, changes) = self.file.write(|transaction| {
             let next = state.next;
             let mut taking = Taking { transaction, rules, state: &state, changes: Changes::default(), now, next };

@@ -34,7 +34,11 @@ impl Outbox {
     }
 
     fn release_waiting(&self, rules: &Rules, now: i64) -> Result<(), NotifyError> {
-        let waiting: Vec<String> = self.state().waiting.iter().cloned().collect();
+        let (waiting, begun): (Vec<String>, i64) = {
+            let mut state = self.state();
+            let begun = *state.begun.get_or_insert(now);
+            (state.waiting.iter().cloned().collect(), begun)
+        };
         if waiting.is_empty() {
             return Ok(());
         }
@@ -43,8 +47,10 @@ impl Outbox {
             let mut due = Vec::new();
             for id in waiting {
                 let stored = find::<_, IncidentRow>(&incidents, id.as_str())?;
-                let until =
-                    stored.and_then(|stored| Some(stored.waits_since?.saturating_add(rules.wait_of(&stored.incident))));
+                let until = stored.and_then(|stored| {
+                    let since = stored.waits_since?.max(begun);
+                    Some(since.saturating_add(rules.wait_of(&stored.incident)))
+                });
                 if until.is_none_or(|until| until <= now) {
                     due.push(id);
                 }

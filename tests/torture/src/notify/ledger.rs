@@ -42,6 +42,8 @@ struct Told {
 pub(super) struct Ledger {
     incidents: HashMap<String, Told>,
     findings: HashSet<String>,
+    /// Of those, what came first when the end of its incident was told already.
+    late: HashSet<String>,
     /// Alerts that were taken in.
     pub(super) taken: u64,
     /// Of those, how many said nothing new.
@@ -59,9 +61,13 @@ impl Ledger {
     /// An alert was taken in. `flows` is missing where a receiver is not told of them.
     pub(super) fn take(&mut self, incident: &str, action: Action, flows: Option<i64>, findings: Vec<String>) {
         self.taken += 1;
-        self.findings.extend(findings);
         let told = self.incidents.entry(incident.to_owned()).or_default();
         let is_over = told.ends > 0;
+        for finding in findings {
+            if self.findings.insert(finding.clone()) && is_over {
+                self.late.insert(finding);
+            }
+        }
         let is_older = flows.is_some_and(|flows| flows < told.flows);
         let mut is_same = flows.is_none_or(|flows| flows == told.flows);
         let wrong = match action {
@@ -128,6 +134,11 @@ impl Ledger {
         findings.into_iter().filter(|id| self.findings.contains(*id)).map(String::as_str).collect()
     }
 
+    /// Whether a finding came first after the end of its incident.
+    pub(super) fn is_late(&self, finding: &str) -> bool {
+        self.late.contains(finding)
+    }
+
     /// Of how many incidents something is so many times: `(openings, ends)` by their number.
     pub(super) fn states(&self) -> BTreeMap<(u64, u64), u64> {
         let mut states = BTreeMap::new();
@@ -172,5 +183,7 @@ mod tests {
         ledger.take("i", Action::Resolve, None, Vec::new());
         assert!(ledger.has_all(1, 1) && !ledger.has_all(2, 1));
         assert_eq!(ledger.arrived([&"f".to_owned(), &"g".to_owned()]).len(), 1);
+        ledger.take("i", Action::Resolve, None, vec!["f".to_owned(), "g".to_owned()]);
+        assert!(ledger.is_late("g") && !ledger.is_late("f"));
     }
 }

@@ -45,8 +45,11 @@ pub(super) struct Outcome {
     seed: u64,
     findings: u64,
     incidents: usize,
-    /// Findings that are at every receiver.
+    /// Findings that are at every receiver; those that came after the end of their incident need not be at the pager, which would
+    /// be woken again.
     delivered: usize,
+    /// How many of these there are.
+    late: usize,
     /// Incidents that the pager opened again after their end.
     opened_twice: u64,
     /// Incidents that the pager opened once and ended once.
@@ -73,10 +76,12 @@ impl Outcome {
             incidents: story.incidents(),
             ..Self::default()
         };
+        let file = sinks.file();
+        outcome.late = story.findings().filter(|id| file.is_late(id)).count();
         let mut delivered: BTreeSet<String> = story.findings().cloned().collect();
         let mut note = |name: &str, ledger: &Ledger, counts: Option<&Counts>| {
             let arrived = ledger.arrived(story.findings());
-            delivered.retain(|id| arrived.contains(id.as_str()));
+            delivered.retain(|id| arrived.contains(id.as_str()) || (name == PAGER && file.is_late(id)));
             let of = |is_so: fn(u64, u64) -> bool| -> u64 {
                 ledger
                     .states()
@@ -116,7 +121,7 @@ impl Outcome {
         for (name, receiver) in &sinks.receivers {
             note(name, &lock(&receiver.ledger), Some(&receiver.counts));
         }
-        note("file", &sinks.file(), None);
+        note("file", &file, None);
         outcome.delivered = delivered.len();
         outcome
     }
@@ -165,11 +170,12 @@ impl Outcome {
     fn text(&self) -> String {
         let mut lines = vec![
             format!(
-                "seed {}: {} of {} findings are at every sink; of {} incidents the pager opened {} twice, and {} once and to the \
+                "seed {}: {} of {} findings are at every sink ({} came after the end of their incident); of {} incidents the pager opened {} twice, and {} once and to the \
                  end; {} alerts out of order",
                 self.seed,
                 self.delivered,
                 self.findings,
+                self.late,
                 self.incidents,
                 self.opened_twice,
                 self.opened_and_resolved_once,
