@@ -31,6 +31,25 @@ pub(crate) struct Source {
     pub(crate) chosen: Result<Chosen, UnknownFormat>,
 }
 
+/// A `--input-format`: what [`FormatChoice`] reads, and `mapping:FILE`, whose file is read here.
+///
+/// # Errors
+/// What cannot be used, for a person.
+pub(crate) fn input_format(text: &str) -> Result<FormatChoice, String> {
+    const MAPPING: &str = "mapping:";
+    /// More than any mapping that is taken.
+    const MAPPING_BYTES_MAX: u64 = 1 << 20;
+    let Some(path) = text.strip_prefix(MAPPING).filter(|path| !path.contains('\n')) else {
+        return text.parse().map_err(|error: tradewind_formats::detect::FormatChoiceError| error.to_string());
+    };
+    let mut mapping = String::new();
+    File::open(path)
+        .and_then(|file| file.take(MAPPING_BYTES_MAX).read_to_string(&mut mapping))
+        .map_err(|error| format!("the mapping `{path}` cannot be read: {error}"))?;
+    let read = format!("{MAPPING}{mapping}").parse::<FormatChoice>();
+    read.map_err(|error| format!("the mapping `{path}`: {error}"))
+}
+
 /// Opens a file, or standard input for `-`.
 ///
 /// # Errors

@@ -141,7 +141,7 @@ fn known_version<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u3
 }
 
 fn input_format<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<FormatChoice, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    crate::source::input_format(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
 }
 
 fn filter<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

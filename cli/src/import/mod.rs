@@ -46,8 +46,8 @@ pub(crate) struct ImportArgs {
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<String>,
 
-    /// Format of the files: auto, a name that `tradewind formats` lists, or NAME:LAYOUT [default: auto]
-    #[arg(long, value_name = "FORMAT")]
+    /// Format of the files: auto, a name that `tradewind formats` lists, NAME:LAYOUT, or mapping:FILE [default: auto]
+    #[arg(long, value_name = "FORMAT", value_parser = crate::source::input_format)]
     pub(crate) input_format: Option<FormatChoice>,
 
     /// Threads that decode and write [default: one for each processor]

@@ -25,6 +25,7 @@ mod json;
 mod json_objects;
 mod lines;
 mod linkerd;
+mod mapping;
 mod nginx;
 pub mod number;
 mod ocsf;

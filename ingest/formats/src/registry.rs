@@ -5,8 +5,8 @@ use crate::detect::Chosen;
 use crate::framing::Records;
 use crate::page::Page;
 use crate::{
-    aws_elb, aws_network_firewall, aws_vpc, azure, caddy, ecs, envoy, gcp, haproxy, linkerd, nginx, ocsf, otlp,
-    traefik, zeek, ztunnel,
+    aws_elb, aws_network_firewall, aws_vpc, azure, caddy, ecs, envoy, gcp, haproxy, linkerd, mapping, nginx, ocsf,
+    otlp, traefik, zeek, ztunnel,
 };
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &haproxy::FAMILY,
     &nginx::FAMILY,
     &envoy::FAMILY,
+    &mapping::FAMILY,
 ];
 
 /// A decoder, and how what it takes is cut.

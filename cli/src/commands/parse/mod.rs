@@ -27,9 +27,9 @@ pub(crate) struct ParseArgs {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Format of the files: a name that `tradewind formats` lists, or a name and a layout such as `envoy:FORMAT STRING`
-    /// [default: auto, by content]
-    #[arg(long, value_name = "FORMAT")]
+    /// Format of the files: a name that `tradewind formats` lists, a name and a layout such as `envoy:FORMAT STRING`,
+    /// or `mapping:FILE` for a format of your own [default: auto, by content]
+    #[arg(long, value_name = "FORMAT", value_parser = crate::source::input_format)]
     input_format: Option<FormatChoice>,
 }
 

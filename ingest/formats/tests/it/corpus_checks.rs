@@ -36,6 +36,7 @@ pub(crate) const TARGETS: &[(&str, Check)] = &[
     ("ocsf", |input| of_family("ocsf", input)),
     ("ecs", |input| of_family("ecs", input)),
     ("otlp", |input| of_family("otlp", input)),
+    ("mapping", |input| of_family("mapping", input)),
     ("linkerd", |input| of_family("linkerd", input)),
     ("envelope", envelope),
     ("unpack", unpack),

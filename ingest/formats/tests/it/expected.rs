@@ -167,7 +167,7 @@ fn decode(log: &str) -> Vec<Map<String, Value>> {
     let Framing::Text(records) = chosen.framing else { panic!("text is expected") };
     let mut out = Decoded::default();
     let mut chunks = Chunks::new(log.as_bytes(), records, ChunkSizes::default());
-    chunks.head(64);
+    chunks.head(tradewind_formats::detect::HEAD_BYTES);
     chunks.skip(chosen.skip);
     let mut buffer = Vec::new();
     while let Some(piece) = chunks.next(&mut buffer).unwrap() {

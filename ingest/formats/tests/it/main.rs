@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 #![allow(clippy::print_stdout, reason = "tests say how many records they compared")]
 
+mod cookbook;
 mod corpus;
 mod corpus_checks;
 mod detection;
