@@ -48,7 +48,7 @@ impl Page {
 
     fn write(&self, name: &str, level: usize, text: &mut String) -> std::fmt::Result {
         let marks = "#".repeat(level);
-        writeln!(text, "{marks} `{name}`: {}\n\n{}\n", self.title, self.about)?;
+        writeln!(text, "{marks} {name}\n\n**{}.** {}\n", self.title, self.about)?;
         writeln!(text, "Fields after: {}.\n", self.sources.join("; "))?;
         writeln!(text, "| column | from |\n|---|---|")?;
         for (column, from) in self.columns {

@@ -18,7 +18,7 @@ fn reference() -> String {
         writeln!(text, "- [`{0}`](#{0}): {1}", family.name, family.summary).unwrap();
     }
     for family in families() {
-        write!(text, "\n<a id=\"{0}\"></a>\n\n{1}", family.name, family.page.markdown(family.name, 2)).unwrap();
+        write!(text, "\n{}", family.page.markdown(family.name, 2)).unwrap();
     }
     text
 }
